@@ -1,0 +1,18 @@
+#include "os/unique_fd.hpp"
+
+#include <cerrno>
+
+#include <unistd.h>
+
+namespace prong::os {
+
+void UniqueFd::reset(int fd) noexcept {
+  const int old = std::exchange(fd_, fd);
+  if (old < 0) return;
+  const int saved = errno;
+  // The result says nothing useful: Linux releases the descriptor even when close() fails (close(2), EINTR and EIO).
+  (void)::close(old);
+  errno = saved;
+}
+
+}  // namespace prong::os
