@@ -1,0 +1,147 @@
+#include "log/log.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <spdlog/logger.h>
+
+#include "log/output.hpp"
+
+namespace prong::log {
+namespace {
+
+// The log of a process is one by nature; nobody outside this file sees the variable.
+struct State {
+  std::shared_ptr<Output> output;
+  Subject subject;
+};
+State& state() {
+  static State instance;
+  return instance;
+}
+
+thread_local const Subject* line_subject = nullptr;
+
+spdlog::level::level_enum to_spdlog(Level level) {
+  switch (level) {
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarn:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
+Result<os::UniqueFd> open_file(const std::string& path) {
+  constexpr mode_t kMode = 0640;  // the log may name clients: not for everybody
+  os::UniqueFd file{::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, kMode)};
+  if (!file.valid()) return failure(system_error(fmt::format("cannot open the log file \"{}\"", path), errno));
+  return file;
+}
+
+bool wants_color(Color color) {
+  switch (color) {
+    case Color::kAlways:
+      return true;
+    case Color::kNever:
+      return false;
+    case Color::kAuto:
+      break;
+  }
+  return ::isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+}
+
+Result<std::shared_ptr<spdlog::sinks::sink>> make_sink(Output& output) {
+  const Settings& settings = output.settings;
+  switch (settings.target) {
+    case Target::kJournal: {
+      auto socket = os::JournalSocket::open();
+      if (!socket) return failure(std::move(socket.error()));
+      output.journal = std::make_shared<JournalSink>(std::move(*socket));
+      return output.journal;
+    }
+    case Target::kFile: {
+      auto file = open_file(settings.path);
+      if (!file) return failure(std::move(file.error()));
+      output.file = std::move(*file);
+      output.lines = std::make_shared<LineSink>(output.file.get(), fmt::format("\"{}\"", settings.path), false);
+      return output.lines;
+    }
+    case Target::kStderr:
+      break;
+  }
+  output.lines = std::make_shared<LineSink>(STDERR_FILENO, "standard error", wants_color(settings.color));
+  return output.lines;
+}
+
+}  // namespace
+
+const Subject& current_subject() { return *line_subject; }
+
+std::string Subject::text() const {
+  if (pool.empty()) return "master";
+  return fmt::format("{}/worker[{}] gen={} pid={}", pool, slot, generation, pid);
+}
+
+Result<std::shared_ptr<Output>> prepare(const Settings& settings) {
+  auto output = std::make_shared<Output>();
+  output->settings = settings;
+  auto sink = make_sink(*output);
+  if (!sink) return failure(std::move(sink.error()));
+  output->logger = std::make_shared<spdlog::logger>("prongd", std::move(*sink));
+  output->logger->set_level(to_spdlog(settings.level));
+  return output;
+}
+
+void use(std::shared_ptr<Output> output) { state().output = std::move(output); }
+
+Result<void> reopen() {
+  const auto& output = state().output;
+  if (!output || !output->file.valid()) return {};
+  auto file = open_file(output->settings.path);
+  if (!file) return failure(std::move(file.error()));
+  adopt_file(std::move(*file));
+  return {};
+}
+
+int file_descriptor() { return state().output ? state().output->file.get() : -1; }
+
+void adopt_file(os::UniqueFd file) {
+  const auto& output = state().output;
+  if (!output || !output->file.valid()) return;
+  output->lines->set_fd(file.get());
+  output->file = std::move(file);
+}
+
+std::vector<int> descriptors() {
+  std::vector<int> kept;
+  const auto& output = state().output;
+  if (output && output->file.valid()) kept.push_back(output->file.get());
+  if (output && output->journal) kept.push_back(output->journal->fd());
+  return kept;
+}
+
+void set_subject(Subject subject) { state().subject = std::move(subject); }
+
+bool enabled(Level level) {
+  const auto& output = state().output;
+  return output && output->logger->should_log(to_spdlog(level));
+}
+
+void write(Level level, std::string_view text) { write(level, state().subject, text); }
+
+void write(Level level, const Subject& subject, std::string_view text) {
+  if (!enabled(level)) return;
+  line_subject = &subject;
+  state().output->logger->log(to_spdlog(level), "{}: {}", subject.text(), text);
+}
+
+}  // namespace prong::log

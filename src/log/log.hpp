@@ -1,0 +1,82 @@
+// The process log: one line for each fact, to the journal, standard error or a file.
+//
+// The only room of spdlog. Synchronous on purpose: async loggers and flush threads do not survive a fork (facts.md).
+// A log that cannot be written never stops the daemon: the loss is told once, on standard error, and counted.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/types.h>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "os/unique_fd.hpp"
+
+namespace prong::log {
+
+enum class Level : std::uint8_t { kDebug, kInfo, kWarn, kError };
+
+enum class Target : std::uint8_t { kStderr, kJournal, kFile };
+enum class Color : std::uint8_t { kAuto, kAlways, kNever };
+
+struct Settings {
+  Target target = Target::kStderr;
+  std::string path;  // of Target::kFile
+  Level level = Level::kInfo;
+  Color color = Color::kAuto;  // kAuto: when standard error is a terminal and NO_COLOR is not set
+};
+
+// Whom a line is about. In the journal: POOL=, WORKER=, GENERATION=, WORKER_PID=. An empty pool is the master.
+struct Subject {
+  std::string pool = {};
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  pid_t pid = 0;
+  // "master", or "shop/worker[0] gen=1 pid=77"
+  [[nodiscard]] std::string text() const;
+};
+
+// An opened log that is not in use yet, so that a reload can fail before anything has changed.
+class Output;
+[[nodiscard]] Result<std::shared_ptr<Output>> prepare(const Settings& settings);
+void use(std::shared_ptr<Output> output);
+
+// Opens the file again by its path (after logrotate). The old one goes on if that fails. No file: nothing to do.
+[[nodiscard]] Result<void> reopen();
+// The log file's descriptor (borrowed), to be sent to the workers after reopen(); -1 without a file.
+[[nodiscard]] int file_descriptor();
+// In a worker: goes on in the file that the master opened.
+void adopt_file(os::UniqueFd file);
+// What a worker must not close.
+[[nodiscard]] std::vector<int> descriptors();
+
+// Whom lines of this process are about from now on (a worker, after its fork).
+void set_subject(Subject subject);
+
+[[nodiscard]] bool enabled(Level level);
+void write(Level level, std::string_view text);
+void write(Level level, const Subject& subject, std::string_view text);
+
+template <class... Args>
+void debug(fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Level::kDebug)) write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Level::kInfo)) write(Level::kInfo, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void warn(fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Level::kWarn)) write(Level::kWarn, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void error(fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Level::kError)) write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace prong::log

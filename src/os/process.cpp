@@ -1,0 +1,174 @@
+#include "os/process.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "os/signals.hpp"
+
+namespace prong::os {
+
+Result<pid_t> fork_child(ChildMain& child) {
+  // Whatever lies in stdio's buffers would be written by both (facts.md).
+  (void)std::fflush(nullptr);
+  sigset_t before;
+  (void)pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  block_all_signals();
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const int status = child.run();
+    (void)std::fflush(nullptr);
+    ::_exit(status);
+  }
+  const int error = errno;
+  (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return failure(system_error("cannot fork", error));
+  return pid;
+}
+
+std::string ExitStatus::text() const {
+  if (!signalled) return fmt::format("exited with status {}", code);
+  return fmt::format("killed by signal {} ({}{})", code, signal_name(code), core_dumped ? ", core dumped" : "");
+}
+
+std::vector<Exit> reap_children() {
+  std::vector<Exit> exits;
+  while (true) {
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+    if (pid <= 0) return exits;
+    const bool signalled = WIFSIGNALED(status);
+    exits.push_back({.pid = pid,
+                     .status = {.signalled = signalled,
+                                .code = signalled ? WTERMSIG(status) : WEXITSTATUS(status),
+                                .core_dumped = signalled && WCOREDUMP(status)}});
+  }
+}
+
+Result<void> send_signal(pid_t pid, int signal) {
+  if (pid <= 0) return failure(system_error("cannot send a signal to a process without pid", EINVAL));
+  if (::kill(pid, signal) == 0 || errno == ESRCH) return {};
+  return failure(system_error(fmt::format("cannot send {} to pid {}", signal_name(signal), pid), errno));
+}
+
+Result<void> set_parent_death_signal(int signal) {
+  if (::prctl(PR_SET_PDEATHSIG, signal) != 0) return failure(system_error("cannot set the parent death signal", errno));
+  return {};
+}
+
+bool parent_is(pid_t parent) { return ::getppid() == parent; }
+
+Result<void> close_all_except(std::span<const int> keep) {
+  std::vector<int> sorted(keep.begin(), keep.end());
+  std::ranges::sort(sorted);
+  unsigned int first = 0;
+  for (const int fd : sorted) {
+    const auto kept = static_cast<unsigned int>(fd);
+    if (fd < 0 || kept < first) continue;
+    if (kept > first && ::close_range(first, kept - 1, 0) != 0)
+      return failure(system_error("cannot close inherited descriptors", errno));
+    first = kept + 1;
+  }
+  if (::close_range(first, UINT_MAX, 0) != 0) return failure(system_error("cannot close inherited descriptors", errno));
+  return {};
+}
+
+Result<void> open_standard_descriptors() {
+  while (true) {
+    // Not CLOEXEC: descriptors 0 to 2 are there for every program.
+    const int fd = ::open("/dev/null", O_RDWR);  // NOLINT(android-cloexec-open)
+    if (fd < 0) return failure(system_error("cannot open /dev/null", errno));
+    if (fd <= STDERR_FILENO) continue;
+    (void)::close(fd);
+    return {};
+  }
+}
+
+Result<void> set_close_on_exec(int fd, bool on) {
+  const int flags = ::fcntl(fd, F_GETFD);
+  if (flags < 0 || ::fcntl(fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC) != 0)
+    return failure(system_error(fmt::format("cannot change descriptor {}", fd), errno));
+  return {};
+}
+
+Result<int> duplicate(int fd) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return failure(system_error(fmt::format("cannot duplicate descriptor {}", fd), errno));
+  return copy;
+}
+
+std::size_t descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  return static_cast<std::size_t>(limit.rlim_cur);
+}
+
+Result<void> set_resource_limit(int resource, std::string_view name, std::uint64_t value) {
+  const rlimit limit{.rlim_cur = value, .rlim_max = value};
+  if (::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0) return {};
+  const int error = errno;
+  return failure(system_error(fmt::format("cannot set rlimit {} to {}", name, value), error,
+                              error == EPERM ? "a limit above the hard limit needs CAP_SYS_RESOURCE" : ""));
+}
+
+Result<void> become(const Credentials& credentials) {
+  // Order matters: groups need privileges that the change of uid gives up (setuid(2)).
+  const bool groups_set = credentials.user_name.empty()
+                              ? ::setgroups(0, nullptr) == 0
+                              : ::initgroups(credentials.user_name.c_str(), credentials.gid) == 0;
+  if (!groups_set) return failure(system_error("cannot set the supplementary groups", errno));
+  if (::setresgid(credentials.gid, credentials.gid, credentials.gid) != 0)
+    return failure(system_error(fmt::format("cannot become group {}", credentials.gid), errno));
+  if (::setresuid(credentials.uid, credentials.uid, credentials.uid) != 0)
+    return failure(system_error(fmt::format("cannot become user {}", credentials.uid), errno));
+  return {};
+}
+
+Result<void> forbid_new_privileges() {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failure(system_error("cannot set no_new_privs", errno));
+  return {};
+}
+
+namespace {
+
+// The memory of the command line and the environment, one after the other (the kernel lays them out so, proc(5)).
+struct TitleArea {
+  char* start = nullptr;
+  std::size_t size = 0;
+};
+TitleArea title_area;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): one per process by nature
+
+}  // namespace
+
+void remember_arguments(int argc, char** argv) {
+  if (argc == 0) return;
+  char* end = argv[argc - 1] + std::strlen(argv[argc - 1]) + 1;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (*entry == end) end = *entry + std::strlen(*entry) + 1;
+    // A copy that is never freed: the C library keeps the pointer for the life of the process.
+    if (char* copy = ::strdup(*entry); copy != nullptr) *entry = copy;
+  }
+  title_area = {.start = argv[0], .size = static_cast<std::size_t>(end - argv[0])};
+}
+
+void set_process_title(std::string_view title) {
+  if (title_area.size == 0) return;
+  const std::size_t size = std::min(title.size(), title_area.size - 1);
+  std::memcpy(title_area.start, title.data(), size);
+  std::memset(title_area.start + size, 0, title_area.size - size);
+}
+
+}  // namespace prong::os

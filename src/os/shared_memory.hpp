@@ -1,0 +1,36 @@
+// A piece of memory that two processes share, behind a descriptor (memfd) so that it survives an exec as well as a
+// fork.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "base/error.hpp"
+#include "os/unique_fd.hpp"
+
+namespace prong::os {
+
+class SharedMemory {
+ public:
+  // Zero-filled. `name` shows in /proc/PID/maps.
+  [[nodiscard]] static Result<SharedMemory> create(const char* name, std::size_t size);
+
+  SharedMemory(SharedMemory&& other) noexcept
+      : fd_(std::move(other.fd_)), bytes_(std::exchange(other.bytes_, std::span<std::byte>{})) {}
+  SharedMemory& operator=(SharedMemory&& other) noexcept;
+  SharedMemory(const SharedMemory&) = delete;
+  SharedMemory& operator=(const SharedMemory&) = delete;
+  ~SharedMemory() { unmap(); }
+
+  [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  SharedMemory(UniqueFd fd, std::span<std::byte> bytes) : fd_(std::move(fd)), bytes_(bytes) {}
+  void unmap() noexcept;
+  UniqueFd fd_;
+  std::span<std::byte> bytes_;
+};
+
+}  // namespace prong::os

@@ -1,0 +1,87 @@
+#include "os/signals.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <unistd.h>
+
+namespace prong::os {
+
+std::string_view signal_name(int number) {
+  struct Named {
+    int number;
+    std::string_view name;
+  };
+  static constexpr std::array kNames{
+      Named{SIGHUP, "SIGHUP"},   Named{SIGINT, "SIGINT"},       Named{SIGQUIT, "SIGQUIT"}, Named{SIGILL, "SIGILL"},
+      Named{SIGTRAP, "SIGTRAP"}, Named{SIGABRT, "SIGABRT"},     Named{SIGBUS, "SIGBUS"},   Named{SIGFPE, "SIGFPE"},
+      Named{SIGKILL, "SIGKILL"}, Named{SIGUSR1, "SIGUSR1"},     Named{SIGSEGV, "SIGSEGV"}, Named{SIGUSR2, "SIGUSR2"},
+      Named{SIGPIPE, "SIGPIPE"}, Named{SIGALRM, "SIGALRM"},     Named{SIGTERM, "SIGTERM"}, Named{SIGCHLD, "SIGCHLD"},
+      Named{SIGCONT, "SIGCONT"}, Named{SIGSTOP, "SIGSTOP"},     Named{SIGTSTP, "SIGTSTP"}, Named{SIGTTIN, "SIGTTIN"},
+      Named{SIGTTOU, "SIGTTOU"}, Named{SIGXCPU, "SIGXCPU"},     Named{SIGXFSZ, "SIGXFSZ"}, Named{SIGSYS, "SIGSYS"},
+      Named{SIGPWR, "SIGPWR"},   Named{SIGSTKFLT, "SIGSTKFLT"}, Named{SIGIO, "SIGIO"},     Named{SIGWINCH, "SIGWINCH"}};
+  for (const Named& entry : kNames)
+    if (entry.number == number) return entry.name;
+  return number >= SIGRTMIN && number <= SIGRTMAX ? "real-time signal" : "SIG?";
+}
+
+void block_all_signals() {
+  sigset_t set;
+  sigfillset(&set);
+  // A fault that is blocked kills the process without its handler (sigprocmask(2), NOTES); sanitizers and crash
+  // reports need theirs.
+  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT}) sigdelset(&set, number);
+  (void)pthread_sigmask(SIG_SETMASK, &set, nullptr);  // fails only for a wrong first argument
+}
+
+void unblock_all_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  (void)pthread_sigmask(SIG_SETMASK, &set, nullptr);
+}
+
+void reset_signal_dispositions() {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  // KILL and STOP, and glibc's two internal signals, refuse; nothing to be done about them.
+  for (int number = 1; number <= SIGRTMAX; ++number) (void)sigaction(number, &action, nullptr);
+}
+
+void ignore_signal(int number) {
+  struct sigaction action {};
+  action.sa_handler = SIG_IGN;
+  (void)sigaction(number, &action, nullptr);
+}
+
+Result<SignalFd> SignalFd::create(std::initializer_list<int> numbers) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : numbers) sigaddset(&set, number);
+  return create(set);
+}
+
+Result<SignalFd> SignalFd::create(const sigset_t& set) {
+  UniqueFd fd{::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
+  if (!fd.valid()) return failure(system_error("cannot create a signalfd", errno));
+  return SignalFd{std::move(fd)};
+}
+
+std::vector<ReceivedSignal> SignalFd::read() {
+  std::vector<ReceivedSignal> received;
+  std::array<signalfd_siginfo, 16> infos{};
+  while (true) {
+    const ssize_t size = ::read(fd_.get(), infos.data(), sizeof infos);
+    if (size <= 0) return received;  // EAGAIN: nothing more
+    const auto count = static_cast<std::size_t>(size) / sizeof(signalfd_siginfo);
+    for (std::size_t i = 0; i < count; ++i) {
+      const signalfd_siginfo& info = infos.at(i);
+      received.push_back({.number = static_cast<int>(info.ssi_signo),
+                          .sender_pid = static_cast<pid_t>(info.ssi_pid),
+                          .sender_uid = info.ssi_uid,
+                          .from_process = info.ssi_code <= 0});
+    }
+  }
+}
+
+}  // namespace prong::os

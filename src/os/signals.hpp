@@ -1,0 +1,53 @@
+// Signals as data: blocked, and read from a signalfd in the loop.
+#pragma once
+
+#include <csignal>
+#include <initializer_list>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <sys/signalfd.h>
+#include <sys/types.h>
+
+#include "base/error.hpp"
+#include "os/unique_fd.hpp"
+
+namespace prong::os {
+
+// "SIGTERM"; "SIG?" for a number that has no name.
+[[nodiscard]] std::string_view signal_name(int number);
+
+// What a signalfd told: which signal, and who sent it (0 when the kernel did).
+struct ReceivedSignal {
+  int number = 0;
+  pid_t sender_pid = 0;
+  uid_t sender_uid = 0;
+  bool from_process = false;  // kill(2), sigqueue(3) or tgkill(2), rather than the kernel
+};
+
+// Blocks every signal in this thread except those that report a bug at once (SEGV, BUS, FPE, ILL, TRAP, SYS, ABRT).
+void block_all_signals();
+// An empty mask: what a program expects to find after exec.
+void unblock_all_signals();
+
+// SIG_DFL for every signal. Ignored signals survive execve(2) and masks survive fork(2), so both have to be undone.
+void reset_signal_dispositions();
+void ignore_signal(int number);
+
+class SignalFd {
+ public:
+  // A non-blocking signalfd for these signals, which must be blocked.
+  [[nodiscard]] static Result<SignalFd> create(std::initializer_list<int> numbers);
+  [[nodiscard]] static Result<SignalFd> create(const sigset_t& set);
+
+  // All that is pending; empty when nothing is. Does not block.
+  [[nodiscard]] std::vector<ReceivedSignal> read();
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  explicit SignalFd(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+}  // namespace prong::os

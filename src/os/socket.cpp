@@ -1,0 +1,154 @@
+#include "os/socket.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace prong::os {
+namespace {
+
+// EINTR counts as "again": the caller's loop comes back, level-triggered.
+IoResult io_result(ssize_t count) {
+  if (count >= 0) return {.bytes = static_cast<std::size_t>(count)};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {.would_block = true};
+  return {.error = errno};
+}
+
+}  // namespace
+
+Result<UniqueFd> make_socket(int family, int type) {
+  UniqueFd fd{::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (!fd.valid()) return failure(system_error("cannot create a socket", errno));
+  return fd;
+}
+
+Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair(int type) {
+  std::array<int, 2> fds{};
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds.data()) != 0)
+    return failure(system_error("cannot create a socket pair", errno));
+  return std::pair{UniqueFd{fds[0]}, UniqueFd{fds[1]}};
+}
+
+Result<void> bind_socket(int fd, const SocketAddress& address) {
+  if (::bind(fd, address.get(), address.size) != 0) return failure(system_error("cannot bind", errno));
+  return {};
+}
+
+Result<void> connect_socket(int fd, const SocketAddress& address) {
+  if (::connect(fd, address.get(), address.size) != 0) return failure(system_error("cannot connect", errno));
+  return {};
+}
+
+Result<void> listen_on(int fd, int backlog) {
+  if (::listen(fd, backlog) != 0) return failure(system_error("cannot listen", errno));
+  return {};
+}
+
+Result<SocketAddress> local_address(int fd) {
+  SocketAddress address;
+  address.size = sizeof address.storage;
+  if (::getsockname(fd, address.get(), &address.size) != 0)
+    return failure(system_error("cannot read a socket's address", errno));
+  return address;
+}
+
+Result<void> set_option(int fd, int level, int option, std::string_view name, int value) {
+  if (::setsockopt(fd, level, option, &value, sizeof value) != 0)
+    return failure(system_error(fmt::format("cannot set {} to {}", name, value), errno));
+  return {};
+}
+
+Result<int> get_option(int fd, int level, int option) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  if (::getsockopt(fd, level, option, &value, &size) != 0)
+    return failure(system_error("cannot read a socket option", errno));
+  return value;
+}
+
+IoResult receive(int fd, std::span<char> buffer) {
+  IoResult result = io_result(::recv(fd, buffer.data(), buffer.size(), 0));
+  result.end = result.bytes == 0 && !result.would_block && result.error == 0;
+  return result;
+}
+
+IoResult send(int fd, std::span<const iovec> parts, More more) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts.data());  // sendmsg(2) does not change it
+  message.msg_iovlen = parts.size();
+  return io_result(::sendmsg(fd, &message, MSG_NOSIGNAL | (more == More::kYes ? MSG_MORE : 0)));
+}
+
+IoResult send_file(int socket, int file, std::uint64_t offset, std::size_t count) {
+  auto position = static_cast<off_t>(offset);
+  IoResult result = io_result(::sendfile(socket, file, &position, count));
+  result.end = result.bytes == 0 && !result.would_block && result.error == 0;
+  return result;
+}
+
+Accepted accept_connection(int listener) {
+  Accepted accepted;
+  accepted.peer.size = sizeof accepted.peer.storage;
+  accepted.fd.reset(::accept4(listener, accepted.peer.get(), &accepted.peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!accepted.fd.valid()) accepted.error = errno == EWOULDBLOCK ? EAGAIN : errno;
+  return accepted;
+}
+
+IoResult send_packet(int socket, std::span<const std::byte> bytes, int fd) {
+  iovec part{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  if (fd >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  return io_result(::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+ReceivedPacket receive_packet(int socket, std::span<std::byte> buffer) {
+  ReceivedPacket packet;
+  iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  packet.result = io_result(::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+  const IoResult& result = packet.result;
+  packet.result.end = result.bytes == 0 && !result.would_block && result.error == 0;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    packet.fd.reset(fd);
+  }
+  return packet;
+}
+
+void shut_down_sending(int fd) {
+  // ENOTCONN: the peer is gone already, which is as good.
+  (void)::shutdown(fd, SHUT_WR);
+}
+
+std::optional<unsigned> somaxconn() {
+  std::ifstream file{"/proc/sys/net/core/somaxconn"};
+  unsigned value = 0;
+  if (file >> value) return value;
+  return std::nullopt;
+}
+
+}  // namespace prong::os
