@@ -1,0 +1,34 @@
+// What a worker gets from the master at its fork, and nothing else: plain values and descriptor numbers, so that the
+// record can later cross an exec as well (design.md section 7).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "ipc/scoreboard.hpp"
+
+namespace prong::ipc {
+
+struct InheritedListener {
+  int fd = -1;
+  bool tcp = false;       // else AF_UNIX
+  std::string address;  // for messages
+};
+
+// Descriptors are borrowed: in the worker they are open until it closes them by number.
+struct Inheritance {
+  std::string pool;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  pid_t master_pid = 0;
+  int channel_fd = -1;
+  std::vector<InheritedListener> listeners;  // in the order of the pool's `listen`; at most 64
+  std::vector<int> log_fds;
+  int scoreboard_fd = -1;
+  WorkerCell* cell = nullptr;  // the mapping of scoreboard_fd, which a fork inherits
+};
+
+}  // namespace prong::ipc

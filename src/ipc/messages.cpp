@@ -1,0 +1,103 @@
+#include "ipc/messages.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+namespace prong::ipc {
+namespace {
+
+// Bumped when a message changes its meaning; a worker of another version is refused at its first packet.
+constexpr std::uint8_t kProtocolVersion = 1;
+
+enum class Tag : std::uint8_t { kReady = 1, kStartFailed, kRetiring, kServe, kStop, kLogReopened };
+
+class Writer {
+ public:
+  explicit Writer(Tag tag) : bytes_{std::byte{kProtocolVersion}, static_cast<std::byte>(tag)} {}
+  Writer& number(std::uint64_t value) {
+    for (unsigned shift = 0; shift < 64; shift += 8) bytes_.push_back(static_cast<std::byte>((value >> shift) & 0xFFU));
+    return *this;
+  }
+  // Takes the rest of the packet, so it comes last.
+  Writer& text(const std::string& value) {
+    const auto view = std::as_bytes(std::span{value}).first(std::min(value.size(), kLargestText));
+    bytes_.insert(bytes_.end(), view.begin(), view.end());
+    return *this;
+  }
+  std::vector<std::byte> take() { return std::move(bytes_); }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::span<const std::byte> bytes) : rest_(bytes) {}
+  std::uint64_t number() {
+    constexpr std::size_t kSize = sizeof(std::uint64_t);
+    if (rest_.size() < kSize) {
+      broken_ = true;
+      return 0;
+    }
+    std::uint64_t value = 0;
+    for (std::size_t i = kSize; i-- > 0;) value = value << 8U | std::to_integer<std::uint64_t>(rest_[i]);
+    rest_ = rest_.subspan(kSize);
+    return value;
+  }
+  std::string text() {
+    std::string value{reinterpret_cast<const char*>(rest_.data()), rest_.size()};
+    rest_ = {};
+    return value;
+  }
+  [[nodiscard]] bool complete() const { return !broken_ && rest_.empty(); }
+
+ private:
+  std::span<const std::byte> rest_;
+  bool broken_ = false;
+};
+
+std::optional<Message> decode_body(Tag tag, Reader& reader) {
+  switch (tag) {
+    case Tag::kReady:
+      return Ready{};
+    case Tag::kStartFailed:
+      return StartFailed{.reason = reader.text()};
+    case Tag::kRetiring:
+      return Retiring{.reason = reader.text()};
+    case Tag::kServe:
+      return Serve{};
+    case Tag::kStop: {
+      const auto grace = static_cast<Duration::rep>(reader.number());
+      return Stop{.grace = Duration{grace}, .serve_backlog = reader.number()};
+    }
+    case Tag::kLogReopened:
+      return LogReopened{};
+  }
+  return std::nullopt;  // a tag that we do not know
+}
+
+struct Encoder {
+  std::vector<std::byte> operator()(const Ready& /*m*/) const { return Writer{Tag::kReady}.take(); }
+  std::vector<std::byte> operator()(const StartFailed& m) const {
+    return Writer{Tag::kStartFailed}.text(m.reason).take();
+  }
+  std::vector<std::byte> operator()(const Retiring& m) const { return Writer{Tag::kRetiring}.text(m.reason).take(); }
+  std::vector<std::byte> operator()(const Serve& /*m*/) const { return Writer{Tag::kServe}.take(); }
+  std::vector<std::byte> operator()(const Stop& m) const {
+    return Writer{Tag::kStop}.number(static_cast<std::uint64_t>(m.grace.count())).number(m.serve_backlog).take();
+  }
+  std::vector<std::byte> operator()(const LogReopened& /*m*/) const { return Writer{Tag::kLogReopened}.take(); }
+};
+
+}  // namespace
+
+std::vector<std::byte> encode(const Message& message) { return std::visit(Encoder{}, message); }
+
+std::optional<Message> decode(std::span<const std::byte> bytes) {
+  if (bytes.size() < 2 || bytes[0] != std::byte{kProtocolVersion}) return std::nullopt;
+  Reader reader{bytes.subspan(2)};
+  auto message = decode_body(static_cast<Tag>(bytes[1]), reader);
+  return reader.complete() ? message : std::nullopt;
+}
+
+}  // namespace prong::ipc

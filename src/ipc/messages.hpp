@@ -1,0 +1,63 @@
+// What the master and a worker say to each other over the channel.
+//
+// One packet is one message. A message is a tag and its fields, laid out by hand and not by memcpy of a struct, because
+// the two ends will not always be the same program: a wsgi worker is an interpreter that loaded our extension module
+// (design.md section 7). The master takes every byte from a worker as untrusted.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/units.hpp"
+
+namespace prong::ipc {
+
+// Worker to master: the application is loaded. The worker accepts nothing before Serve.
+struct Ready {
+  bool operator==(const Ready&) const = default;
+};
+// Worker to master: it cannot start, and why. Its exit follows.
+struct StartFailed {
+  std::string reason;
+  bool operator==(const StartFailed&) const = default;
+};
+// Worker to master: it was told to drain by somebody else than the master.
+struct Retiring {
+  std::string reason;
+  bool operator==(const Retiring&) const = default;
+};
+
+// Master to worker: accept connections from now on.
+struct Serve {
+  bool operator==(const Serve&) const = default;
+};
+// Master to worker: drain. Connections that are still open after `grace` are cut. Bit i of `serve_backlog` says that
+// nobody else accepts from listener i any more, so what waits in its queue is this worker's to serve.
+struct Stop {
+  Duration grace{};
+  std::uint64_t serve_backlog = 0;
+  bool operator==(const Stop&) const = default;
+};
+// Master to worker: the log file was reopened; the packet carries the new descriptor.
+struct LogReopened {
+  bool operator==(const LogReopened&) const = default;
+};
+
+using Message = std::variant<Ready, StartFailed, Retiring, Serve, Stop, LogReopened>;
+
+// Longer texts are cut by encode().
+inline constexpr std::size_t kLargestText = 4096;
+// A packet is never larger.
+inline constexpr std::size_t kLargestPacket = kLargestText + 64;
+
+[[nodiscard]] std::vector<std::byte> encode(const Message& message);
+// Nothing when the bytes are not exactly one well-formed message.
+[[nodiscard]] std::optional<Message> decode(std::span<const std::byte> bytes);
+
+}  // namespace prong::ipc
