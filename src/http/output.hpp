@@ -1,0 +1,61 @@
+// What a session has to say and the connection has not sent yet: bytes in memory and parts of files, in order.
+//
+// The connection's side of it, for a socket that does not block:
+//   while (!output.empty()) {
+//     if (output.front_is_file()) n = sendfile(socket, output.file().file.get(), &offset, output.file().size);
+//     else                        n = send(socket, output.memory(), output.more_follows() ? MSG_MORE : 0);
+//     if (n would block) break;
+//     output.consume(n);
+//   }
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/handler.hpp"
+
+namespace prong::http {
+
+class Output {
+ public:
+  [[nodiscard]] bool empty() const { return front_ == segments_.size(); }
+  // All bytes that are waiting, those of files included.
+  [[nodiscard]] std::uint64_t size() const;
+  // Whether a file is waiting anywhere in it.
+  [[nodiscard]] bool holds_file() const;
+
+  // What to send next. Not to be asked when empty().
+  [[nodiscard]] bool front_is_file() const { return segments_[front_].is_file; }
+  // The bytes to send next (more than 0); lives until the next call that is not const. Not for a file.
+  [[nodiscard]] std::string_view memory() const;
+  // The file to send next: `size` bytes (more than 0) from `offset`. Borrowed: still owned here.
+  [[nodiscard]] const FileBody& file() const { return segments_[front_].file; }
+  // Whether more comes after memory(), so that the kernel should hold back a packet that is not full (MSG_MORE).
+  [[nodiscard]] bool more_follows() const { return front_ + 1 < segments_.size(); }
+
+  // The first `size` bytes of what is next have been sent: at most memory().size() or file().size.
+  void consume(std::uint64_t size);
+
+  // The session's side. The text that is last, to be appended to; not to be left empty.
+  [[nodiscard]] std::string& text();
+  // Appends; a large text is taken over, a small one copied. Empty ones leave no trace.
+  void append(std::string&& text);
+  void append(FileBody&& file);
+
+ private:
+  struct Segment {
+    std::string text = {};
+    FileBody file = {};
+    bool is_file = false;
+  };
+  void pop();
+
+  std::vector<Segment> segments_ = {};
+  std::size_t front_ = 0;  // of segments_: what is before it has been sent
+  std::size_t sent_ = 0;   // of the front segment's text
+};
+
+}  // namespace prong::http

@@ -1,0 +1,243 @@
+#include "http/parser.hpp"
+
+#include <llhttp.h>
+
+#include <algorithm>
+#include <cassert>
+#include <string_view>
+
+namespace prong::http {
+namespace {
+
+constexpr std::uint16_t kBadRequest = 400;
+constexpr std::uint16_t kTooManyFields = 431;
+constexpr std::uint16_t kNotImplemented = 501;
+constexpr std::uint16_t kVersionNotSupported = 505;
+
+// The table of positions stays with an idle connection up to this many fields (16 bytes each): more than browsers send.
+constexpr std::size_t kMostFieldsKept = 32;
+
+bool is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
+
+// RFC 9110 section 5.6.2.
+bool is_token_char(char byte) {
+  return is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+         (byte != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(byte) != std::string_view::npos);
+}
+
+}  // namespace
+
+struct Parser::Implementation {
+  explicit Implementation(std::size_t fields) : max_fields(fields) { reset(); }
+
+  void reset();
+  [[nodiscard]] std::size_t parse(std::span<const char> request, std::size_t next);
+  [[nodiscard]] std::uint16_t classify(std::span<const char> request, llhttp_errno_t error) const;
+  int fail(std::uint16_t status);
+  [[nodiscard]] std::uint32_t offset(const char* at) const { return static_cast<std::uint32_t>(at - begin); }
+  void extend(Piece& piece, const char* at, std::size_t size) const;
+
+  // llhttp calls these. A text that is cut by the end of a call comes in several parts, each where the last one ended.
+  static Implementation& of(llhttp_t* parser) { return *static_cast<Implementation*>(parser->data); }
+  static int on_message_begin(llhttp_t* parser);
+  static int on_method(llhttp_t* parser, const char* at, std::size_t size);
+  static int on_url(llhttp_t* parser, const char* at, std::size_t size);
+  static int on_version(llhttp_t* parser, const char* at, std::size_t size);
+  static int on_version_complete(llhttp_t* parser);
+  static int on_header_field(llhttp_t* parser, const char* at, std::size_t size);
+  static int on_header_field_complete(llhttp_t* parser);
+  static int on_headers_complete(llhttp_t* parser);
+  static int on_message_complete(llhttp_t* parser);
+  static llhttp_settings_t make_settings();
+
+  llhttp_t llhttp = {};
+  RequestHead head_found = {};
+  const char* begin = nullptr;  // the request's first byte, during a call
+  std::size_t max_fields;
+  std::uint16_t failure = 0;
+  State state = State::kBlank;
+  bool version_seen = false;   // its first byte
+  bool version_known = false;  // it is 1.0 or 1.1
+  bool in_name = false;        // the last field's name may go on
+};
+
+llhttp_settings_t Parser::Implementation::make_settings() {
+  llhttp_settings_t settings;
+  llhttp_settings_init(&settings);
+  settings.on_message_begin = on_message_begin;
+  settings.on_method = on_method;
+  settings.on_url = on_url;
+  settings.on_version = on_version;
+  settings.on_version_complete = on_version_complete;
+  settings.on_header_field = on_header_field;
+  settings.on_header_field_complete = on_header_field_complete;
+  settings.on_headers_complete = on_headers_complete;
+  settings.on_message_complete = on_message_complete;
+  return settings;
+}
+
+void Parser::Implementation::reset() {
+  static const llhttp_settings_t settings = make_settings();
+  llhttp_init(&llhttp, HTTP_REQUEST, &settings);
+  llhttp.data = this;
+  std::vector<HeaderPosition> fields = std::move(head_found.fields);
+  fields.clear();
+  if (fields.capacity() > kMostFieldsKept) fields.shrink_to_fit();
+  head_found = {.fields = std::move(fields)};
+  failure = 0;
+  state = State::kBlank;
+  version_seen = false;
+  version_known = false;
+  in_name = false;
+}
+
+std::size_t Parser::Implementation::parse(std::span<const char> request, std::size_t next) {
+  assert(state != State::kComplete && state != State::kFailed);
+  begin = request.data();
+  const char* const from = request.data() + next;
+  if (state == State::kHeadDone) {
+    llhttp_resume(&llhttp);
+    state = State::kBody;
+  }
+  const llhttp_errno_t error = llhttp_execute(&llhttp, from, request.size() - next);
+  if (error == HPE_OK) return request.size();
+  if (error == HPE_PAUSED) {
+    const auto end = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp) - request.data());
+    if (state == State::kHeadDone || !head_found.has_body()) head_found.size = static_cast<std::uint32_t>(end);
+    return end;
+  }
+  if (failure == 0) failure = classify(request, error);
+  state = State::kFailed;
+  return request.size();
+}
+
+// llhttp knows a fixed set of methods and versions and stops at the first byte that fits none of them.
+std::uint16_t Parser::Implementation::classify(std::span<const char> request, llhttp_errno_t error) const {
+  if (state != State::kHead) return kBadRequest;
+  const std::string_view bytes(request.data(), request.size());
+  const auto at = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp) - request.data());
+  if (error == HPE_INVALID_VERSION && !version_known) {
+    // "2.3" before the place of the error is a version; "11" or "1.x" is none.
+    const std::string_view version = bytes.substr(at < 3 ? 0 : at - 3, 3);
+    const bool is_version = version.size() == 3 && is_digit(version[0]) && version[1] == '.' && is_digit(version[2]);
+    return is_version ? kVersionNotSupported : kBadRequest;
+  }
+  if (error != HPE_INVALID_METHOD) return kBadRequest;
+  const std::string_view method = bytes.substr(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
+  const std::size_t size = std::min(at + 1 - (bytes.size() - method.size()), method.size());
+  return size > 0 && std::ranges::all_of(method.substr(0, size), is_token_char) ? kNotImplemented : kBadRequest;
+}
+
+int Parser::Implementation::fail(std::uint16_t status) {
+  failure = status;
+  return HPE_USER;
+}
+
+void Parser::Implementation::extend(Piece& piece, const char* at, std::size_t size) const {
+  if (piece.size == 0) piece.offset = offset(at);
+  piece.size += static_cast<std::uint32_t>(size);
+}
+
+int Parser::Implementation::on_message_begin(llhttp_t* parser) {
+  of(parser).state = State::kHead;
+  return HPE_OK;
+}
+
+int Parser::Implementation::on_method(llhttp_t* parser, const char* at, std::size_t size) {
+  Implementation& self = of(parser);
+  self.extend(self.head_found.method, at, size);
+  return HPE_OK;
+}
+
+int Parser::Implementation::on_url(llhttp_t* parser, const char* at, std::size_t size) {
+  Implementation& self = of(parser);
+  self.extend(self.head_found.target, at, size);
+  return HPE_OK;
+}
+
+int Parser::Implementation::on_version(llhttp_t* parser, const char* /*at*/, std::size_t /*size*/) {
+  of(parser).version_seen = true;
+  return HPE_OK;
+}
+
+int Parser::Implementation::on_version_complete(llhttp_t* parser) {
+  Implementation& self = of(parser);
+  if (parser->http_major != 1 || parser->http_minor > 1) return self.fail(kVersionNotSupported);
+  self.head_found.version_minor = parser->http_minor;
+  self.version_known = true;
+  return HPE_OK;
+}
+
+int Parser::Implementation::on_header_field(llhttp_t* parser, const char* at, std::size_t size) {
+  Implementation& self = of(parser);
+  if (self.state != State::kHead) return HPE_OK;  // a trailer: read and dropped
+  std::vector<HeaderPosition>& fields = self.head_found.fields;
+  if (!self.in_name) {
+    if (fields.size() == self.max_fields) return self.fail(kTooManyFields);
+    fields.push_back({.name_offset = self.offset(at)});
+    self.in_name = true;
+  }
+  fields.back().name_size += static_cast<std::uint32_t>(size);
+  return HPE_OK;
+}
+
+int Parser::Implementation::on_header_field_complete(llhttp_t* parser) {
+  of(parser).in_name = false;
+  return HPE_OK;
+}
+
+int Parser::Implementation::on_headers_complete(llhttp_t* parser) {
+  Implementation& self = of(parser);
+  RequestHead& head = self.head_found;
+  // "GET /" without a version is HTTP/0.9.
+  if (!self.version_seen) return self.fail(kBadRequest);
+  head.keep_alive = llhttp_should_keep_alive(parser) != 0;
+  head.chunked = (parser->flags & F_CHUNKED) != 0;
+  head.length = head.chunked ? 0 : parser->content_length;
+  // RFC 9110 section 7.8: a server may ignore Upgrade, and goes on in HTTP/1.1.
+  parser->upgrade = 0;
+  if (!head.has_body()) return HPE_OK;
+  self.state = State::kHeadDone;
+  return HPE_PAUSED;
+}
+
+int Parser::Implementation::on_message_complete(llhttp_t* parser) {
+  of(parser).state = State::kComplete;
+  return HPE_PAUSED;
+}
+
+Parser::Parser(std::size_t max_fields) : implementation_(std::make_unique<Implementation>(max_fields)) {}
+Parser::Parser(Parser&&) noexcept = default;
+Parser& Parser::operator=(Parser&&) noexcept = default;
+Parser::~Parser() = default;
+
+std::size_t Parser::parse(std::span<const char> request, std::size_t next) {
+  return implementation_->parse(request, next);
+}
+
+Parser::State Parser::state() const {
+  return implementation_->state;
+}
+std::uint16_t Parser::failure() const {
+  return implementation_->failure;
+}
+
+bool Parser::in_request_line() const {
+  return implementation_->state == State::kBlank ||
+         (implementation_->state == State::kHead && !implementation_->version_seen);
+}
+
+RequestHead& Parser::head() {
+  return implementation_->head_found;
+}
+const RequestHead& Parser::head() const {
+  return implementation_->head_found;
+}
+
+void Parser::reset() {
+  implementation_->reset();
+}
+
+}  // namespace prong::http
