@@ -1,0 +1,661 @@
+"""Runs the real prongd and holds it to the invariants of style.md after every test.
+
+Why a harness of our own: what can go wrong in a pre-forking daemon is mostly what a test does not look at (a zombie, a
+descriptor that leaks with each reload, a worker that stays behind with the port, a warning nobody reads). So each test
+only says what it is about, and `Session.finish()` looks at all the rest.
+
+Nothing in here sleeps to give the daemon time: a test waits for a log line, a message, or a state in /proc, under one
+common limit (LIMIT) that PRONGD_TEST_TIMEOUT_SCALE scales; sanitizer builds need about 3.
+"""
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from limits import LIMIT, PRONGD, SCALE, is_sanitized
+
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+LINE = re.compile(
+    r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?P<level>debug|info|warn|error) +(?P<subject>\S.*?): (?P<text>.*)$")
+WORKER = re.compile(r"(?P<pool>[^/ ]+)/worker\[(?P<slot>\d+)\] gen=(?P<gen>\d+) pid=(?P<pid>\d+)")
+SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|ThreadSanitizer|: runtime error: ")
+
+
+class Late(AssertionError):
+    """What a test waited for did not come within the limit."""
+
+
+def wait_until(look, what, limit=None):
+    """Calls look() until it returns something true, and returns that. The pause is only so as not to burn the CPU."""
+    deadline = time.monotonic() + (LIMIT if limit is None else limit)
+    pause = threading.Event()
+    while True:
+        value = look()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Late(f"waited in vain for: {what() if callable(what) else what}")
+        pause.wait(0.003)
+
+
+def become_subreaper():
+    """Orphans of a killed master become children of the test process, so that none can hide from it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+# ---------------------------------------------------------------------------------------------------------------- /proc
+
+
+class Process:
+    """One look at /proc/PID/stat."""
+
+    def __init__(self, pid, name, state, parent):
+        self.pid, self.name, self.state, self.parent = pid, name, state, parent
+
+    def __repr__(self):
+        return f"{self.name}({self.pid}, {self.state}, child of {self.parent})"
+
+
+def process(pid):
+    """The process of that pid, or None when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    name = text[text.index("(") + 1:text.rindex(")")]
+    rest = text[text.rindex(")") + 2:].split()
+    return Process(pid, name, rest[0], int(rest[1]))
+
+
+def descendants(pid):
+    """All processes below pid, zombies included."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (found := process(int(entry))) is not None:
+            children.setdefault(found.parent, []).append(found)
+    result, todo = [], [pid]
+    while todo:
+        for child in children.get(todo.pop(), []):
+            result.append(child)
+            todo.append(child.pid)
+    return result
+
+
+def is_gone(pid):
+    """Whether the process runs no more: a zombie counts as gone, its parent is another matter."""
+    found = process(pid)
+    return found is None or found.state in "ZX"
+
+
+def descriptors(pid):
+    """{number: target} of the open descriptors."""
+    result = {}
+    for entry in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            result[int(entry)] = os.readlink(f"/proc/{pid}/fd/{entry}")
+    return result
+
+
+def status(pid):
+    """/proc/PID/status as a dict of texts."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def signal_set(mask):
+    """The signals of a hexadecimal mask of /proc/PID/status."""
+    bits = int(mask, 16)
+    return {number for number in range(1, 65) if bits >> (number - 1) & 1}
+
+
+def cpu_seconds(pid):
+    """User and system time of a process so far."""
+    rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(rest[11]) + int(rest[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_kib(pid):
+    return int(status(pid)["VmRSS"].split()[0])
+
+
+def context_switches(pid):
+    """How often the process has gone to sleep: grows each time that its loop turns."""
+    return int(status(pid)["voluntary_ctxt_switches"])
+
+
+def tcp_rows():
+    """(local port, remote port, state, inode) of each TCP socket, v4 and v6."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                fields = line.split()
+                yield (int(fields[1].rpartition(":")[2], 16), int(fields[2].rpartition(":")[2], 16), fields[3],
+                       int(fields[9]))
+
+
+def listening_ports():
+    return {local for local, _, state, _ in tcp_rows() if state == "0A"}
+
+
+def unix_names():
+    """Paths and @names of all UNIX sockets of the system."""
+    return {fields[7] for fields in (line.split(maxsplit=7) for line in
+                                     Path("/proc/net/unix").read_text().splitlines()[1:]) if len(fields) == 8}
+
+
+def holder_of(connection, pids):
+    """Which of those processes holds the other end of a TCP connection; None while it waits to be accepted."""
+    mine, theirs = connection.socket.getsockname()[1], connection.socket.getpeername()[1]
+    inodes = {f"socket:[{inode}]" for local, remote, _, inode in tcp_rows() if (local, remote) == (theirs, mine)}
+    for pid in pids:
+        if inodes & set(descriptors(pid).values()):
+            return pid
+    return None
+
+
+def free_port(host="127.0.0.1"):
+    """A port that is free just now; for tests that must know it before prongd starts."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+# ----------------------------------------------------------------------------------------------------------------- log
+
+
+class Log:
+    """The lines of one daemon, kept as they come; tests wait for a line from a mark on."""
+
+    def __init__(self):
+        self.lines = []
+        self.ended = False
+        self._changed = threading.Condition()
+
+    def append(self, line):
+        with self._changed:
+            self.lines.append(line)
+            self._changed.notify_all()
+
+    def end(self):
+        with self._changed:
+            self.ended = True
+            self._changed.notify_all()
+
+    def mark(self):
+        """The place in the log from which a later wait() looks."""
+        return len(self.lines)
+
+    def wait(self, pattern, after=0, limit=None, count=1):
+        """Returns the match of the count-th line from `after` on that the pattern is found in."""
+        pattern = re.compile(pattern)
+        deadline = time.monotonic() + (LIMIT if limit is None else limit)
+        at, seen = after, 0
+        with self._changed:
+            while True:
+                while at < len(self.lines):
+                    match = pattern.search(self.lines[at])
+                    at += 1
+                    if match:
+                        seen += 1
+                        if seen == count:
+                            return match
+                if self.ended:
+                    raise AssertionError(f"the log ended without a line like: {pattern.pattern}")
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise Late(f"no log line like: {pattern.pattern}")
+                self._changed.wait(left)
+
+    def find(self, pattern, after=0):
+        """The matches of all lines so far."""
+        pattern = re.compile(pattern)
+        return [match for match in map(pattern.search, self.lines[after:]) if match]
+
+    def text(self):
+        return "\n".join(self.lines)
+
+
+def seconds_of(line):
+    """The time of day of a log line, in seconds."""
+    hours, minutes, seconds = line[11:23].split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+# -------------------------------------------------------------------------------------------------------------- notify
+
+
+class NotifySocket:
+    """Plays systemd: a datagram socket that keeps what sd_notify() sends, as dicts in order."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.messages = []
+        self._changed = threading.Condition()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.path)
+        os.chmod(self.path, 0o777)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        while True:
+            data = self._socket.recv(4096)
+            if data == b"end of test":
+                return
+            message = dict(line.split("=", 1) for line in data.decode().splitlines() if "=" in line)
+            with self._changed:
+                self.messages.append(message)
+                self._changed.notify_all()
+
+    def mark(self):
+        return len(self.messages)
+
+    def wait(self, after=0, count=1, **fields):
+        """The count-th message from `after` on that has those fields (READY="1")."""
+
+        def wanted():
+            found = [m for m in self.messages[after:] if all(m.get(key) == value for key, value in fields.items())]
+            return found[count - 1] if len(found) >= count else None
+
+        deadline = time.monotonic() + LIMIT
+        with self._changed:
+            while (found := wanted()) is None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise Late(f"no notification {fields} in {self.messages[after:]}")
+                self._changed.wait(left)
+            return found
+
+    def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"end of test", self.path)
+        self._thread.join(LIMIT)
+        self._socket.close()
+        os.unlink(self.path)
+
+
+# -------------------------------------------------------------------------------------------------------------- config
+
+
+def toml(value):
+    """A value as TOML text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def table(name, **keys):
+    """A TOML table; a key "static" or "http" with a dict becomes an inline table. `static_` stands for "static"."""
+    lines = [f"[{name}]"] + [f"{key.rstrip('_')} = {toml(value)}" for key, value in keys.items()]
+    return "\n".join(lines) + "\n"
+
+
+def pool(name="files", *, root, listen=("127.0.0.1:0",), workers=2, **more):
+    """The TOML of a pool of static files."""
+    more.setdefault("static", {"root": root})
+    return table(f"pool.{name}", listen=list(listen), workers=workers, **more)
+
+
+# -------------------------------------------------------------------------------------------------------------- daemon
+
+
+class Daemon:
+    """One prongd. Made by Session.start(); ends by stop() or, at the latest, by Session.finish()."""
+
+    def __init__(self, session, arguments, *, config_path=None, environment=None, user=None, log_file=None,
+                 wrapper=(), pass_fds=(), stdin=subprocess.DEVNULL, preexec=None):
+        self.session = session
+        self.config_path = config_path
+        self.log = Log()
+        self.expected = []  # regexes of warn and error lines that the test announced
+        self.descriptor_change = 0  # how many more the master may hold at the end than when it was ready
+        self.baseline = None
+        self.expected_status = 0
+        self._log_file = log_file
+        extra = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
+        env = {key: value for key, value in os.environ.items()
+               if key in ("PATH", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
+        env.update(environment or {})
+        # A session of its own, as under a service manager: the facts about orphaned process groups are the same.
+        self.popen = subprocess.Popen([*wrapper, PRONGD, *arguments], stdin=stdin, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, env=env, cwd=session.folder, start_new_session=True,
+                                      pass_fds=pass_fds, preexec_fn=preexec, **extra)
+        self.pid = self.popen.pid
+        self.stdout = b""
+        self._stop_tail = threading.Event()
+        self._threads = [threading.Thread(target=self._read_stderr, daemon=True),
+                         threading.Thread(target=self._read_stdout, daemon=True)]
+        if log_file is not None:
+            self._threads.append(threading.Thread(target=self._tail_file, daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def _read_stderr(self):
+        for raw in self.popen.stderr:
+            self.log.append(raw.decode(errors="backslashreplace").rstrip("\n"))
+        if self._log_file is None:
+            self.log.end()
+
+    def _read_stdout(self):
+        self.stdout = self.popen.stdout.read()
+
+    def _tail_file(self):
+        """Follows the log file by name, as `tail -F` does; the last round comes after the daemon has exited."""
+        seen = {}  # inode -> bytes read
+        last = False
+        while True:
+            for path in sorted(Path(self._log_file).parent.glob(Path(self._log_file).name + "*"), reverse=True):
+                with contextlib.suppress(OSError), open(path, "rb") as file:
+                    key = os.fstat(file.fileno()).st_ino
+                    file.seek(seen.get(key, 0))
+                    data = file.read()
+                    whole = data[:data.rfind(b"\n") + 1]
+                    seen[key] = seen.get(key, 0) + len(whole)
+                    for line in whole.decode(errors="backslashreplace").splitlines():
+                        self.log.append(line)
+            if last:
+                self.log.end()
+                return
+            last = self._stop_tail.wait(0.003)
+
+    # --- what it says
+
+    def wait(self, pattern, after=0, **more):
+        return self.log.wait(pattern, after, **more)
+
+    def expect(self, pattern):
+        """Announces warn or error lines that the test provokes."""
+        self.expected.append(re.compile(pattern))
+
+    def address(self, pool_name="files", index=0):
+        """(host, port) of a pool's TCP listener, from the log: `listening on 127.0.0.1:4711 for pool files`."""
+        found = self.log.find(rf"listening on (\S+) for pool {re.escape(pool_name)}\b")
+        host, _, port = found[index].group(1).rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def ready_lines(self, after=0):
+        return [WORKER.search(match.group(0)) for match in self.log.find(rf"{WORKER.pattern}: ready\b", after)]
+
+    def workers(self, pool_name="files", generation=None):
+        """{slot: pid} of the workers that said ready last and still live."""
+        result = {}
+        for match in self.ready_lines():
+            if match["pool"] == pool_name and generation in (None, int(match["gen"])):
+                result[int(match["slot"])] = int(match["pid"])
+        return {slot: pid for slot, pid in result.items() if not is_gone(pid)}
+
+    def children(self):
+        return [found for found in descendants(self.pid) if found.parent == self.pid]
+
+    # --- what is done to it
+
+    def send(self, number):
+        os.kill(self.pid, number)
+
+    def kill_worker(self, pid, number=signal.SIGKILL):
+        """Ends a worker; its obituary is announced."""
+        self.expect(rf"pid={pid}: killed by signal {int(number)}\b")
+        os.kill(pid, number)
+
+    def write_config(self, text):
+        self.config_path.write_text(text)
+
+    def reload(self, text=None):
+        """Asks for a reload that must succeed; returns the number of the new generation."""
+        if text is not None:
+            self.write_config(text)
+        mark = self.log.mark()
+        self.send(signal.SIGHUP)
+        match = self.wait(r"reload (?:done: generation (?P<gen>\d+) serves|failed: (?P<why>.*))", mark)
+        assert match["gen"], f"the reload failed: {match['why']}"
+        return int(match["gen"])
+
+    def reload_fails(self, text=None):
+        """Asks for a reload that must fail; returns the error lines. They are announced."""
+        if text is not None:
+            self.write_config(text)
+        mark = self.log.mark()
+        self.send(signal.SIGHUP)
+        match = self.wait(r"reload (?:done: generation (?P<gen>\d+) serves|failed: .*)", mark)
+        assert not match["gen"], "the reload succeeded"
+        lines = [line for line in self.log.lines[mark:] if (m := LINE.match(line)) and m["level"] in ("warn", "error")]
+        for line in lines:
+            self.expect("^" + re.escape(line) + "$")
+        return lines
+
+    def wait_exit(self, limit=None):
+        """Waits for the master's end and returns its exit status (negative: the signal)."""
+        try:
+            result = self.popen.wait(LIMIT if limit is None else limit)
+        except subprocess.TimeoutExpired as late:
+            raise Late("the master did not exit") from late
+        if result >= 0:  # the workers of a killed master may outlive it for a moment, and hold its stderr
+            self.read_to_end()
+        return result
+
+    def stop(self, number=signal.SIGTERM):
+        """Stops it gracefully, with the checks that need a living master first."""
+        self.check_quiet()
+        self.send(number)
+        assert self.wait_exit() == self.expected_status
+        return self
+
+    @property
+    def running(self):
+        return self.popen.poll() is None
+
+    # --- the invariants
+
+    def note_baseline(self):
+        self.baseline = descriptors(self.pid)
+
+    def check_quiet(self):
+        """A master at rest has no zombie and as many descriptors as when it was ready."""
+        wait_until(lambda: not [child for child in self.children() if child.state == "Z"],
+                   lambda: f"zombies reaped: {self.children()}")
+        if self.baseline is not None:
+            wanted = len(self.baseline) + self.descriptor_change
+            wait_until(lambda: len(descriptors(self.pid)) == wanted,
+                       lambda: f"the master to hold {wanted} descriptors; at ready: {sorted(self.baseline.values())}, "
+                       f"now: {sorted(descriptors(self.pid).values())}")
+
+    def read_to_end(self):
+        """After the exit: all output read to its end, which also shows that nobody still holds the pipes."""
+        self._stop_tail.set()
+        for thread in self._threads:
+            thread.join(LIMIT)
+            assert not thread.is_alive(), f"somebody still holds the master's stderr: {descendants(os.getpid())}"
+        for stream in (self.popen.stderr, self.popen.stdout):
+            stream.close()
+
+    def check_log(self):
+        """Every line has the format, and no warn or error line came that the test did not announce."""
+        bad = []
+        for line in self.log.lines + self.stdout.decode(errors="backslashreplace").splitlines():
+            if SANITIZER.search(line):
+                bad.append(line)
+        for line in self.log.lines:
+            match = LINE.match(line)
+            level = match["level"] if match else "unformatted"
+            if level in ("warn", "error", "unformatted") and not any(p.search(line) for p in self.expected):
+                bad.append(line)
+        assert not bad, "lines that no test announced:\n" + "\n".join(dict.fromkeys(bad))
+
+    def check_ports(self):
+        used = {int(match[1]) for match in self.log.find(r"listening on \S+:(\d+) for pool")}
+        left = used & listening_ports()
+        assert not left, f"still listening on {left}"
+        paths = {match[1] for match in self.log.find(r"listening on unix:(/\S+) for pool")}
+        left = {path for path in paths if os.path.exists(path) and path not in self.session.may_stay}
+        assert not left, f"UNIX socket files left behind: {left}"
+        names = {"@" + match[1] for match in self.log.find(r"listening on unix:@(\S+) for pool")}
+        left = (names | paths) & unix_names()
+        assert not left, f"UNIX sockets still there: {left}"
+
+    def end_by_force(self):
+        """After a failure: nothing stays behind, whatever it was."""
+        for found in [*descendants(self.pid), process(self.pid)]:
+            if found is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(found.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(LIMIT)
+        with contextlib.suppress(AssertionError):
+            self.read_to_end()
+
+
+class Session:
+    """What one test has: a folder with a small site, and the daemons that it started."""
+
+    def __init__(self, name):
+        self.folder = Path(tempfile.mkdtemp(prefix="prongd-test-" + re.sub(r"\W+", "-", name)[:60] + "-"))
+        self.folder.chmod(0o755)
+        self.site = self.folder / "site"
+        self.site.mkdir()
+        (self.site / "index.html").write_text("<h1>index</h1>\n")
+        (self.site / "a.txt").write_text("a small text\n")
+        self.daemons = []
+        self.notify_sockets = []
+        self.helpers = []  # Popen of helper processes of a test
+        self.may_stay = set()  # socket files that are not prongd's to unlink
+
+    # --- what tests call
+
+    def config(self, text, name="prongd.toml"):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def pool(self, name="files", **more):
+        """The TOML of a pool that serves the site of this test."""
+        more.setdefault("root", self.site)
+        return pool(name, **more)
+
+    def start(self, config=None, *, arguments=None, ready=True, log="", level="debug", **more):
+        """Starts prongd with the config (TOML text without [log]; by default one pool of two workers)."""
+        config_path = None
+        if arguments is None:
+            text = self.pool() if config is None else config
+            if "[log]" not in text:
+                text = table("log", target="stderr", level=level) + text
+            config_path = self.config(text)
+            arguments = ["--config", str(config_path)]
+        daemon = Daemon(self, arguments, config_path=config_path, **more)
+        self.daemons.append(daemon)
+        if ready:
+            daemon.wait(r"master: ready: generation 1\b")
+            daemon.note_baseline()
+        return daemon
+
+    def run(self, *arguments, user=None, environment=None):
+        """Runs prongd for an answer on the command line; returns the CompletedProcess with texts."""
+        extra = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
+        env = {"PATH": os.environ["PATH"]} | (environment or {})
+        for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            if key in os.environ:
+                env[key] = os.environ[key]
+        done = subprocess.run([PRONGD, *map(str, arguments)], capture_output=True, text=True, env=env,
+                              cwd=self.folder, timeout=LIMIT, stdin=subprocess.DEVNULL, check=False, **extra)
+        assert not SANITIZER.search(done.stdout + done.stderr), done.stdout + done.stderr
+        return done
+
+    def notify(self):
+        """A fake NOTIFY_SOCKET."""
+        made = NotifySocket(self.folder / "notify")
+        self.notify_sockets.append(made)
+        return made
+
+    def dying_pool(self, name="dying", **more):
+        """The TOML of a pool whose config is good and whose workers die while they start."""
+        if os.geteuid() == 0:
+            closed = self.folder / "closed"
+            (closed / "site").mkdir(parents=True, exist_ok=True)
+            closed.chmod(0o700)
+            return self.pool(name, root=closed / "site", user="nobody", **more)
+        if is_sanitized():
+            pytest.skip("needs root: a small address space kills every process of an address sanitizer build")
+        return self.pool(name, rlimits={"address_space": "1MiB"}, **more)
+
+    def big_file(self, name="big.bin", size=32 << 20):
+        """A file that does not fit into socket buffers, with contents that show a wrong offset."""
+        block = b"".join(b"%07d\n" % number for number in range(8192))
+        with open(self.site / name, "wb") as file:
+            for start in range(0, size, len(block)):
+                file.write(block[:min(len(block), size - start)])
+        return (self.site / name).read_bytes()
+
+    # --- the end
+
+    def finish(self):
+        """Stops what runs and checks the invariants; the folder goes when all hold."""
+        for daemon in self.daemons:
+            if daemon.running:
+                daemon.stop()
+            else:
+                assert daemon.popen.returncode == daemon.expected_status, \
+                    f"exit status {daemon.popen.returncode}, expected {daemon.expected_status}"
+        left = [found for found in descendants(os.getpid()) if found.pid not in {p.pid for p in self.helpers}]
+        assert not left, f"processes left behind: {left}"
+        for daemon in self.daemons:
+            daemon.read_to_end()
+            daemon.check_log()
+            daemon.check_ports()
+        self._end_helpers()
+        shutil.rmtree(self.folder)
+
+    def abort(self):
+        """After a failure: ends everything and keeps the folder. Never raises."""
+        for daemon in self.daemons:
+            daemon.end_by_force()
+        self._end_helpers()
+        for found in descendants(os.getpid()):
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(found.pid, signal.SIGKILL)
+                os.waitpid(found.pid, 0)
+        for number, daemon in enumerate(self.daemons):
+            (self.folder / f"log.{number}").write_text(daemon.log.text() + "\n")
+
+    def _end_helpers(self):
+        for made in self.notify_sockets:
+            made.close()
+        for helper in self.helpers:
+            helper.kill()
+            helper.wait()
+
+    def report(self):
+        parts = [f"folder: {self.folder}"]
+        for number, daemon in enumerate(self.daemons):
+            lines = daemon.log.lines
+            parts.append(f"--- daemon {number}, exit status {daemon.popen.returncode}, {len(lines)} log lines")
+            parts += lines if len(lines) <= 160 else [*lines[:40], f"... {len(lines) - 160} lines ...", *lines[-120:]]
+        return "\n".join(parts)
+
+
+def reap_orphans(pids, limit):
+    """Waits until orphans (of a killed master) have exited, within `limit` seconds, and reaps them."""
+    wait_until(lambda: all(is_gone(pid) for pid in pids),
+               lambda: f"the end of {[process(pid) for pid in pids if not is_gone(pid)]}", limit)
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)

@@ -1,0 +1,351 @@
+"""Reload is a transaction that no client notices: it commits as a whole, or nothing has changed."""
+
+import contextlib
+import os
+import signal
+import socket
+
+import pytest
+
+import harness
+from client import Connection, Load, get
+from harness import is_gone, wait_until
+
+
+def pids_of(daemon, pool="files"):
+    return set(daemon.workers(pool).values())
+
+
+def test_100_reloads_under_constant_load_cost_no_request_and_the_master_stays_level(session):
+    daemon = session.start(session.pool(workers=2), level="info")
+    (session.site / "middle.bin").write_bytes(os.urandom(200_000))
+    files = {f"/{name}": (session.site / name).read_bytes() for name in ("a.txt", "middle.bin", "index.html")}
+    levels = {}
+    with Load(daemon.address(), files, short=2, keep_alive=3) as load:
+        for number in range(100):
+            mark = daemon.log.mark()
+            assert daemon.reload() == number + 2
+            load.wait_for(20)
+            # The next reload comes when the old workers are gone: the levels are those of a master at rest.
+            daemon.wait(r"gen=\d+ pid=\d+: exited with status 0", mark, count=2)
+            if number in (10, 99):
+                wait_until(lambda: len(harness.descriptors(daemon.pid)) <= len(daemon.baseline), "descriptors level")
+                levels[number] = harness.resident_kib(daemon.pid)
+        load.stop()
+    assert load.failures == []
+    assert load.answers >= 2000
+    if not harness.is_sanitized():  # freed memory stays in quarantine there
+        assert levels[99] - levels[10] < 512, f"resident KiB after 10 and 100 reloads: {levels}"
+
+
+def test_reloads_one_after_the_other_without_a_rest_cost_no_request(session):
+    daemon = session.start(session.pool(workers=2), level="info")
+    files = {"/a.txt": (session.site / "a.txt").read_bytes()}
+    with Load(daemon.address(), files, short=2, keep_alive=3) as load:
+        for number in range(30):
+            assert daemon.reload() == number + 2
+        load.wait_for(50)
+        load.stop()
+    assert load.failures == []
+
+
+def test_an_idle_keep_alive_connection_is_served_once_more_at_drain_and_told_to_close(session):
+    daemon = session.start(session.pool(workers=1))
+    with Connection(daemon.address()) as used, Connection(daemon.address()) as other:
+        assert not used.get("/a.txt").closes and not other.get("/a.txt").closes
+        daemon.reload()
+        for connection in (used, other):
+            answer = connection.get("/a.txt")
+            assert answer.status == 200 and answer.body == b"a small text\n"
+            assert answer.closes
+            assert connection.at_end()
+    daemon.wait(r"gen=1 pid=\d+: exited with status 0 after .*, 2 connections, 4 requests")
+
+
+def test_a_request_that_is_half_sent_at_the_reload_is_answered(session):
+    daemon = session.start(session.pool(workers=1))
+    with Connection(daemon.address()) as connection, Connection(daemon.address()) as fresh:
+        assert connection.get("/a.txt").status == 200
+        connection.send(b"GET /a.txt HTTP/1.1\r\nHo")
+        fresh.send(b"GET /a.t")
+        old = daemon.workers()[0]
+        wait_until(lambda: harness.holder_of(fresh, [old]) == old, "the worker to hold the second connection")
+        daemon.reload()
+        connection.send(b"st: test\r\n\r\n")
+        fresh.send(b"xt HTTP/1.1\r\nHost: test\r\n\r\n")
+        for late in (connection, fresh):
+            answer = late.response()
+            assert answer.body == b"a small text\n" and answer.closes
+            assert late.at_end()
+
+
+def test_an_answer_that_is_under_way_at_the_reload_is_finished_by_the_old_worker(session):
+    body = session.big_file()
+    daemon = session.start(session.pool(workers=1))
+    with Connection(daemon.address()) as connection:
+        connection.request("/big.bin")
+        answer = connection.head()
+        old = daemon.workers()[0]
+        daemon.reload()
+        assert get(daemon.address()).status == 200
+        assert not is_gone(old)
+        assert connection.body(answer).body == body
+    daemon.wait(rf"pid={old}: exited with status 0")
+
+
+def test_the_backlog_of_a_listener_that_both_generations_have_survives(session):
+    daemon = session.start(session.pool(workers=2))
+    old = pids_of(daemon)
+    for pid in old:
+        os.kill(pid, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(Connection(daemon.address())) for _ in range(20)]
+        for connection in waiting:
+            connection.request("/a.txt")
+        daemon.reload()
+        for connection in waiting:
+            assert connection.response().body == b"a small text\n"
+    for pid in old:
+        os.kill(pid, signal.SIGCONT)
+    daemon.wait(r"gen=1 pid=\d+: exited with status 0", count=2)
+
+
+def test_the_backlog_of_a_removed_listener_is_served_and_then_it_is_closed(session):
+    keep, remove = harness.free_port(), harness.free_port()
+    daemon = session.start(session.pool(workers=2, listen=[f"127.0.0.1:{keep}", f"127.0.0.1:{remove}"]))
+    old = pids_of(daemon)
+    for pid in old:
+        os.kill(pid, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(Connection(("127.0.0.1", remove))) for _ in range(20)]
+        for connection in waiting:
+            connection.request("/a.txt", headers=["Connection: close"])
+        daemon.reload(session.pool(workers=2, listen=[f"127.0.0.1:{keep}"]))
+        for pid in old:
+            os.kill(pid, signal.SIGCONT)
+        for connection in waiting:
+            assert connection.response().body == b"a small text\n"
+    daemon.wait(r"gen=1 pid=\d+: exited with status 0", count=2)
+    daemon.descriptor_change = -1
+    with pytest.raises(ConnectionRefusedError):
+        Connection(("127.0.0.1", remove))
+    assert get(("127.0.0.1", keep)).status == 200
+
+
+def test_listeners_and_sizes_change_at_a_reload(session):
+    first, second = harness.free_port(), harness.free_port()
+    daemon = session.start(session.pool(workers=1, listen=[f"127.0.0.1:{first}"]))
+    path = session.folder / "files.sock"
+    daemon.reload(session.pool(workers=3, listen=[f"127.0.0.1:{first}", f"127.0.0.1:{second}", f"unix:{path}"]))
+    assert len(daemon.workers(generation=2)) == 3
+    for address in (("127.0.0.1", first), ("127.0.0.1", second), str(path)):
+        assert get(address, "/a.txt").body == b"a small text\n"
+    daemon.reload(session.pool(workers=2, listen=[f"127.0.0.1:{second}"]))
+    assert len(daemon.workers(generation=3)) == 2
+    assert get(("127.0.0.1", second)).status == 200
+    wait_until(lambda: first not in harness.listening_ports(), "the removed listener closed")
+    wait_until(lambda: not path.exists(), "the removed socket file unlinked")
+    daemon.descriptor_change = 1  # one worker more, and so one channel
+
+
+def test_pools_come_and_go_at_a_reload(session):
+    daemon = session.start(session.pool("one", workers=1))
+    daemon.reload(session.pool("one", workers=1) + session.pool("two", workers=1, listen=["127.0.0.1:0"]))
+    assert get(daemon.address("one")).status == 200 and get(daemon.address("two")).status == 200
+    two = daemon.workers("two")[0]
+    daemon.reload(session.pool("one", workers=1))
+    daemon.wait(rf"pid={two}: exited with status 0")
+    with pytest.raises(ConnectionRefusedError):
+        Connection(daemon.address("two"))
+
+
+def test_a_new_root_serves_after_the_commit(session):
+    other = session.folder / "other"
+    other.mkdir()
+    (other / "a.txt").write_text("another text\n")
+    daemon = session.start()
+    assert get(daemon.address(), "/a.txt").body == b"a small text\n"
+    daemon.reload(session.pool(root=other))
+    for _ in range(10):
+        assert get(daemon.address(), "/a.txt").body == b"another text\n"
+
+
+def broken(session, taken):
+    return session.pool() + "\n[pool.files\n"
+
+
+def unknown_key(session, taken):
+    return session.pool(worker=2)
+
+
+def wrong_type(session, taken):
+    return session.pool(workers="many")
+
+
+def taken_port(session, taken):
+    return session.pool(listen=["127.0.0.1:0", f"127.0.0.1:{taken}"])
+
+
+def missing_root(session, taken):
+    return session.pool(root=session.folder / "no such folder")
+
+
+def dying_workers(session, taken):
+    return session.pool(workers=3) + session.dying_pool(workers=1, start_attempts=2)
+
+
+def no_pool(session, taken):
+    return "# nothing\n"
+
+
+def unknown_user(session, taken):
+    return session.pool(user="no-such-user-here")
+
+
+BAD = {
+    broken: r"prongd\.toml:\d+:\d+: error: ",
+    unknown_key: r"prongd\.toml:\d+:\d+: error: .*\bworker\b.*workers",
+    wrong_type: r"prongd\.toml:\d+:\d+: error: .*workers",
+    taken_port: r"(cannot bind|127\.0\.0\.1:\d+).*(Address already in use)",
+    missing_root: r"(no such folder).*(No such file)",
+    dying_workers: r"dying",
+    no_pool: r"error .*pool",
+    unknown_user: r"no-such-user-here",
+}
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.__name__)
+def test_a_reload_that_fails_changes_nothing_and_a_later_good_one_works(session, bad):
+    notify = session.notify()
+    daemon = session.start(environment={"NOTIFY_SOCKET": notify.path})
+    notify.wait(READY="1")
+    before = pids_of(daemon)
+    files = {"/a.txt": b"a small text\n", "/": (session.site / "index.html").read_bytes()}
+    with socket.create_server(("127.0.0.1", 0)) as taken, contextlib.ExitStack() as stack:
+        idle = stack.enter_context(Connection(daemon.address()))
+        idle.get("/a.txt")
+        load = stack.enter_context(Load(daemon.address(), files, short=1, keep_alive=1))
+        said = notify.mark()
+        text = harness.table("log", level="debug") + bad(session, taken.getsockname()[1])
+        told = daemon.reload_fails(text)
+        assert any(harness.re.search(BAD[bad], line) for line in told), told
+        assert "generation 1 goes on" in told[-1]
+        notify.wait(said, RELOADING="1")
+        notify.wait(said, READY="1")
+        assert pids_of(daemon) == before
+        load.wait_for(20)
+        load.stop()
+        assert load.failures == [] and load.closes == 0
+        assert not idle.get("/a.txt").closes, "a connection does not even see that a reload was tried"
+    daemon.check_quiet()
+    assert len(daemon.children()) == 2
+    said = notify.mark()
+    daemon.reload(harness.table("log", level="debug") + session.pool())
+    notify.wait(said, READY="1")
+    assert get(daemon.address(), "/a.txt").body == b"a small text\n"
+    daemon.wait(r"gen=1 pid=\d+: exited with status 0", count=2)
+
+
+def test_all_errors_of_a_bad_config_are_told_at_a_reload_each_with_its_place(session):
+    daemon = session.start()
+    lines = daemon.reload_fails("""[log]
+levl = "info"
+[pool.files]
+listen = ["127.0.0.1:0", "nonsense"]
+workers = "many"
+graceful_timeout = 30
+static = { root = "/nonexistent/site" }
+""")
+    for place, hint in (("2:1", "level"), ("4:26", ""), ("5:11", ""), ("6:20", "30s"), ("7:19", "")):
+        assert any(f"prongd.toml:{place}: error: " in line and hint in line for line in lines), (place, lines)
+
+
+def test_workers_of_a_new_generation_accept_only_after_the_commit(session):
+    daemon = session.start(session.pool(workers=2))
+    old = pids_of(daemon)
+    daemon.write_config(session.pool(workers=2) + session.dying_pool(workers=1, start_attempts=1000))
+    daemon.expect(r"dying")
+    daemon.send(signal.SIGHUP)
+    daemon.wait(r"files/worker\[\d\] gen=2 pid=\d+: ready", count=2)
+    daemon.wait(r"dying/worker\[0\] gen=2 pid=\d+: (exited|killed)", count=2)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            connection = stack.enter_context(Connection(daemon.address()))
+            connection.get("/")
+            assert harness.holder_of(connection, old) in old
+
+
+def test_a_reload_asked_for_during_a_reload_runs_afterwards(session):
+    daemon = session.start(session.pool(workers=1))
+    daemon.write_config(session.pool(workers=1) + session.dying_pool(workers=1, start_attempts=4))
+    daemon.expect(r"dying|reload failed")
+    daemon.send(signal.SIGHUP)
+    daemon.wait(r"dying/worker\[0\] gen=\d+ pid=\d+: (exited|killed)")
+    daemon.write_config(session.pool(workers=3))
+    daemon.send(signal.SIGHUP)
+    daemon.wait(r"reload asked by SIGHUP", count=2)
+    daemon.wait(r"reload failed: ")
+    mark = daemon.log.mark()
+    generation = int(daemon.wait(r"reload done: generation (\d+) serves", limit=harness.LIMIT)[1])
+    assert len(daemon.workers(generation=generation)) == 3
+    assert not daemon.log.find("reload failed", mark)
+    daemon.descriptor_change = 2
+
+
+def test_two_hups_at_once_end_in_one_generation_that_serves(session):
+    daemon = session.start()
+    for _ in range(10):
+        mark = daemon.log.mark()
+        daemon.send(signal.SIGHUP)
+        daemon.send(signal.SIGHUP)
+        daemon.wait(r"reload done: generation \d+ serves", mark)
+        assert get(daemon.address()).status == 200
+    daemon.check_quiet()
+    generations = {int(m["gen"]) for m in daemon.ready_lines()}
+    last = max(generations)
+    wait_until(lambda: len(daemon.children()) == 2, lambda: f"two workers: {daemon.children()}")
+    assert set(daemon.workers(generation=last).values()) == {child.pid for child in daemon.children()}
+
+
+def test_a_worker_of_the_old_generation_that_dies_while_it_drains_is_not_replaced(session):
+    body = session.big_file()
+    daemon = session.start(session.pool(workers=1))
+    old = daemon.workers()[0]
+    with Connection(daemon.address()) as connection:
+        connection.request("/big.bin")
+        answer = connection.head()
+        daemon.reload()
+        daemon.kill_worker(old)
+        daemon.wait(rf"pid={old}: killed by signal 9")
+        with pytest.raises(Exception, match="missing|reset"):
+            connection.body(answer)
+    assert len(body) and len(daemon.children()) == 1
+    assert not daemon.log.find(r"gen=1 pid=(?!%d\b)\d+: ready" % old)
+
+
+def test_a_slow_client_of_the_old_generation_is_cut_at_the_graceful_timeout(session):
+    session.big_file()
+    daemon = session.start(session.pool(workers=1, graceful_timeout="300ms"))
+    old = daemon.workers()[0]
+    with Connection(daemon.address(), receive_buffer=4096) as connection:
+        connection.request("/big.bin")
+        answer = connection.head()
+        daemon.expect(rf"warn +\S+ gen=1 pid={old}: ")
+        daemon.reload()
+        daemon.wait(rf"pid={old}: (exited|killed)")
+        with pytest.raises(Exception, match="missing|reset"):
+            connection.body(answer)
+
+
+def test_an_included_file_that_breaks_fails_the_reload_by_its_own_name(session):
+    (session.folder / "conf.d").mkdir()
+    part = session.folder / "conf.d" / "files.toml"
+    part.write_text(session.pool())
+    daemon = session.start(f'include = ["conf.d/*.toml"]\n' + harness.table("log", level="debug"))
+    assert get(daemon.address()).status == 200
+    part.write_text(session.pool(workesr=3))
+    lines = daemon.reload_fails()
+    assert any(harness.re.search(r"files\.toml:\d+:\d+: error: .*workesr.*workers", line) for line in lines), lines
+    part.write_text(session.pool(workers=1))
+    daemon.reload()
+    daemon.descriptor_change = -1
