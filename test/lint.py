@@ -1,0 +1,127 @@
+"""The checks of `./dev lint`: layout, clang-tidy over every C++ file, syntax of the scripts, generated pages in step.
+
+clang-tidy takes ten seconds a file, so a file that was clean is not read again until something that it includes, its
+compile command, a .clang-tidy or clang-tidy itself changes (build/lint remembers the digests).
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+BUILD = TOP / "build" / "opt"
+CLEAN = TOP / "build" / "lint"
+CLANG_TIDY = "clang-tidy-19"
+CLANG_FORMAT = "clang-format-19"
+CPP_FOLDERS = ("src", "include", "test")
+CPP_SUFFIXES = (".cpp", ".hpp", ".h")
+SHELL_SCRIPTS = ("dev", ".ci/run")
+# A single file that takes longer has sent clang-tidy into a loop.
+FILE_LIMIT_SECONDS = 300
+
+
+def output(command: list[str]) -> tuple[int, str]:
+    done = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    return done.returncode, done.stdout
+
+
+def check_format() -> bool:
+    files = [str(path.relative_to(TOP)) for folder in CPP_FOLDERS
+             for path in sorted((TOP / folder).rglob("*")) if path.suffix in CPP_SUFFIXES]
+    status, text = output([CLANG_FORMAT, "--dry-run", "-Werror", *files])
+    print(text, end="")
+    return status == 0
+
+
+def cpp_files() -> list[dict]:
+    """The entries of the compile database that are ours; the C of llhttp is not."""
+    entries = json.loads((BUILD / "compile_commands.json").read_text())
+    for entry in entries:
+        entry["path"] = (pathlib.Path(entry["directory"]) / entry["file"]).resolve()
+    ours = [each for each in entries if each["path"].suffix == ".cpp" and each["path"].is_relative_to(TOP)
+            and not each["path"].is_relative_to(TOP / "build")]
+    # The longest first, so that no core is left with a long one at the end.
+    return sorted(ours, key=lambda each: -each["path"].stat().st_size)
+
+
+def digest(entry: dict, tool: str) -> str:
+    """Of everything that decides what clang-tidy says about this file; empty when it cannot be had."""
+    # The compile command with -E -C for -c: the whole text, comments (NOLINT) included.
+    words = entry["command"].split()
+    del words[words.index("-o"):words.index("-o") + 2]
+    kept = [word for word in words if word not in ("ccache", "-c", "-MD", "-MP") and not word.startswith("-M")]
+    text = subprocess.run([*kept, "-E", "-C"], cwd=entry["directory"], capture_output=True, check=False)
+    if text.returncode != 0:
+        return ""
+    configs = b"".join(path.read_bytes() for path in sorted(TOP.rglob(".clang-tidy")))
+    return hashlib.sha256(b"\0".join([tool.encode(), configs, entry["command"].encode(), text.stdout])).hexdigest()
+
+
+def check_file(entry: dict, tool: str) -> str:
+    """What clang-tidy found, or nothing."""
+    key = digest(entry, tool)
+    if key and (CLEAN / key).exists():
+        return ""
+    try:
+        done = subprocess.run([CLANG_TIDY, "-p", str(BUILD), "--quiet", str(entry["path"])], cwd=TOP,
+                              capture_output=True, text=True, errors="replace", check=False,
+                              timeout=FILE_LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"{entry['path']}: clang-tidy took longer than {FILE_LIMIT_SECONDS} s\n"
+    if done.returncode == 0:
+        if key:
+            (CLEAN / key).touch()
+        return ""
+    return (done.stdout or done.stderr).replace(f"{TOP}/", "")
+
+
+def check_tidy() -> bool:
+    CLEAN.mkdir(parents=True, exist_ok=True)
+    tool = output([CLANG_TIDY, "--version"])[1]
+    clean = True
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for text in pool.map(lambda entry: check_file(entry, tool), cpp_files()):
+            print(text, end="", flush=True)
+            clean = clean and not text
+    return clean
+
+
+def check_scripts() -> bool:
+    clean = True
+    for script in SHELL_SCRIPTS:
+        status, text = output(["bash", "-n", script])
+        print(text, end="")
+        clean = clean and status == 0
+    for path in sorted((TOP / "test").rglob("*.py")):
+        try:
+            compile(path.read_text(), str(path.relative_to(TOP)), "exec")
+        except (SyntaxError, ValueError) as error:
+            print(f"{path.relative_to(TOP)}: {error}")
+            clean = False
+    return clean
+
+
+def check_pages() -> bool:
+    status, text = output(["/usr/bin/python3", "test/pages.py"])
+    print("".join(line for line in text.splitlines(keepends=True) if not line.startswith("ok ")), end="")
+    return status == 0
+
+
+def main() -> int:
+    failed = []
+    for name, check in (("layout", check_format), ("scripts", check_scripts), ("pages", check_pages),
+                        ("clang-tidy", check_tidy)):
+        print(f"== {name}", flush=True)
+        if not check():
+            failed.append(name)
+    print("lint: clean" if not failed else f"lint: failed: {', '.join(failed)}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
