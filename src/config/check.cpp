@@ -1,0 +1,123 @@
+#include "config/check.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "config/value.hpp"
+#include "os/users.hpp"
+
+namespace prong::config {
+namespace {
+
+// Why `path` is not a directory that can be used; nothing when it is one.
+std::optional<std::string> why_no_directory(const std::string& path) {
+  struct stat status{};
+  if (stat(path.c_str(), &status) != 0) return errno_text(errno);
+  if (!S_ISDIR(status.st_mode)) return errno_text(ENOTDIR);
+  return std::nullopt;
+}
+
+class Checker {
+ public:
+  explicit Checker(const Config& config) : config_(config) {}
+
+  std::vector<Diagnostic> run() {
+    check_log();
+    for (const PoolConfig& pool : config_.pools) {
+      const std::string name = "pool." + pool.name;
+      check_user(pool, name);
+      for (std::size_t i = 0; i < pool.listen.size(); ++i)
+        check_listener(pool.listen[i], fmt::format("{}.listen[{}]", name, i));
+      std::visit([&](const auto& app) { check_app(app, pool, name); }, pool.app);
+    }
+    sort_diagnostics(diagnostics_, config_.sources);
+    return std::move(diagnostics_);
+  }
+
+ private:
+  // Where the value of that name was written, else where the thing that it belongs to was.
+  [[nodiscard]] Position position(const std::string& name, const Position& otherwise = {}) const {
+    const Position* written = config_.position_of(name);
+    return written != nullptr ? *written : otherwise;
+  }
+
+  void complain(Position position, std::string message, std::string hint = {}) {
+    diagnostics_.push_back({.position = std::move(position), .message = std::move(message), .hint = std::move(hint)});
+  }
+
+  void check_log() {
+    const std::string& target = config_.log.target;
+    if (!target.starts_with('/')) return;
+    const std::string folder = std::filesystem::path{target}.parent_path().string();
+    if (const auto why = why_no_directory(folder))
+      complain(position("log.target"), fmt::format("cannot write {}: {}: {}", in_quotes(target), folder, *why),
+               "make the folder, or choose another one");
+  }
+
+  void check_user(const PoolConfig& pool, const std::string& name) {
+    if (!pool.user.empty()) {
+      const Position where = position(name + ".user", pool.position);
+      const auto user = os::find_user(pool.user);
+      if (!user)
+        complain(where, user.error().message, user.error().hint);
+      else if (geteuid() != 0 && user->uid != geteuid())
+        complain(where, fmt::format("{}.user = {} needs a master that runs as root", name, in_quotes(pool.user)),
+                 "start prongd as root, or leave the key out");
+    }
+    if (pool.group.empty()) return;
+    const Position where = position(name + ".group", pool.position);
+    const auto group = os::find_group(pool.group);
+    if (!group)
+      complain(where, group.error().message, group.error().hint);
+    else if (geteuid() != 0 && *group != getegid())
+      complain(where, fmt::format("{}.group = {} needs a master that runs as root", name, in_quotes(pool.group)),
+               "start prongd as root, or leave the key out");
+  }
+
+  void check_listener(const ListenerConfig& listener, const std::string& name) {
+    const auto [first, is_new] = listeners_.try_emplace(listener.address, &listener.position);
+    if (!is_new)
+      complain(listener.position, fmt::format("{} is listened on twice", in_quotes(listener.address)),
+               "the first one is at " + to_text(*first->second));
+    if (!listener.owner.empty())
+      if (const auto user = os::find_user(listener.owner); !user)
+        complain(position(name + ".owner", listener.position), user.error().message, user.error().hint);
+    if (!listener.group.empty())
+      if (const auto group = os::find_group(listener.group); !group)
+        complain(position(name + ".group", listener.position), group.error().message, group.error().hint);
+  }
+
+  void check_app(const StaticConfig& app, const PoolConfig& pool, const std::string& name) {
+    const Position where = app.root_position.file.empty() ? pool.position : app.root_position;
+    // An empty root was not written, which the reader has told.
+    if (const auto why = app.root.empty() ? std::nullopt : why_no_directory(app.root))
+      complain(where, fmt::format("cannot serve {}: {}", in_quotes(app.root), *why));
+    for (std::size_t i = 0; i < app.index.size(); ++i)
+      if (app.index[i].contains('/'))
+        complain(position(fmt::format("{}.static.index[{}]", name, i), pool.position),
+                 fmt::format("index file {} has a slash", in_quotes(app.index[i])),
+                 "write the name of a file; it is looked for in each directory");
+  }
+
+  const Config& config_;
+  std::vector<Diagnostic> diagnostics_;
+  std::map<std::string_view, const Position*> listeners_;
+};
+
+}  // namespace
+
+std::vector<Diagnostic> check(const Config& config) {
+  return Checker{config}.run();
+}
+
+}  // namespace prong::config

@@ -1,0 +1,30 @@
+// Reads configuration files: TOML to config.hpp's structs by the schema, with every error told at once. What the text
+// alone cannot tell (do folders and users exist) is config/check.hpp's business.
+//
+// A relative `static.root` or `log.target` is resolved against the folder of the file it stands in.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.hpp"
+#include "config/diagnostic.hpp"
+
+namespace prong::config {
+
+struct Loaded {
+  // What was understood; with diagnostics not to be run, only to be checked further. Null when nothing could be read.
+  std::shared_ptr<Config> config;
+  std::vector<Diagnostic> diagnostics;  // sorted; empty: the text is good
+};
+
+// Reads the file and its includes. Blocks; runs in the master and in --check, not in a worker.
+[[nodiscard]] Loaded load_file(const std::string& path);
+
+// The same for text that is called `name` in messages and stands in the folder of a file of that name. Touches no file:
+// an `include` in it is an error.
+[[nodiscard]] Loaded load_text(std::string_view text, const std::string& name);
+
+}  // namespace prong::config
