@@ -1,6 +1,7 @@
 """What the benchmarks share: paced load, figures, and a prongd of their own. Not a benchmark itself."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -61,11 +62,21 @@ def paced_short_connections(address, target, *, rate, seconds, threads=4):
     return failures
 
 
-def compile_cpp(source, folder):
-    """Builds a load generator where Python is too slow; returns the program's path."""
-    program = Path(folder) / Path(source).stem
-    subprocess.run(["g++", "-std=c++20", "-O2", "-pthread", "-o", program, source], check=True)
-    return str(program)
+def load_client(folder):
+    """Compiles load_client.cpp into that folder; returns a function that runs it and gives its figures."""
+    program = str(Path(folder) / "load_client")
+    subprocess.run(["g++", "-std=c++20", "-O2", "-pthread", "-o", program, str(Path(__file__).parent / "load_client.cpp")],
+                   check=True)
+
+    def run(mode, port, target, *, threads, rate, seconds, during=None):
+        """`during`: called while the load runs; the load goes on for its time in any case."""
+        command = [program, mode, str(port), target, str(threads), str(rate), str(seconds)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+            if during is not None:
+                during()
+            return json.loads(client.communicate()[0])
+
+    return run
 
 
 def cpu_seconds(pids):

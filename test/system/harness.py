@@ -10,6 +10,7 @@ common limit (LIMIT) that PRONGD_TEST_TIMEOUT_SCALE scales; sanitizer builds nee
 
 import contextlib
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -172,6 +173,61 @@ def free_port(host="127.0.0.1"):
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
+
+
+class HeldFork:
+    """Stops a worker right after its fork, so that it starts as slowly as the test wants.
+
+    How: the test traces the master (ptrace(2), with PTRACE_O_TRACEFORK), so that each child is born stopped; the one
+    that is wanted gets a SIGSTOP that waits for it, and then nobody is traced any more. Only the thread that has
+    started the tracing may end it, so all is done in one call.
+    """
+
+    _SEIZE, _DETACH, _CONT, _GETEVENTMSG = 0x4206, 17, 7, 0x4201  # sys/ptrace.h
+    _TRACE_FORKS = 0x2 | 0x4 | 0x8  # PTRACE_O_TRACEFORK, VFORK, CLONE
+    _WALL = 0x40000000
+
+    def __init__(self, daemon, trigger, number=1):
+        """Calls trigger(), which makes the master fork, and holds the `number`-th child from then on."""
+        self.pid = None
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        self._libc.ptrace.restype = ctypes.c_long
+        self._call(self._SEIZE, daemon.pid, self._TRACE_FORKS)
+        try:
+            trigger()
+            for count in range(1, number + 1):
+                child = self._next_child(daemon.pid)
+                os.waitpid(child, self._WALL)  # its stop before its first instruction
+                if count == number:
+                    os.kill(child, signal.SIGSTOP)
+                    self.pid = child
+                self._call(self._DETACH, child, 0)
+                if count < number:
+                    self._call(self._CONT, daemon.pid, 0)
+        finally:
+            self._call(self._DETACH, daemon.pid, 0)
+        wait_until(lambda: (found := process(self.pid)) and found.state == "T", "the held worker stopped")
+
+    def release(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _next_child(self, master):
+        while True:
+            _, status_bits = os.waitpid(master, self._WALL)
+            event = status_bits >> 16
+            if event in (1, 2, 3):  # PTRACE_EVENT_FORK, VFORK, CLONE
+                child = ctypes.c_ulong()
+                self._call(self._GETEVENTMSG, master, ctypes.addressof(child))
+                return child.value
+            self._call(self._CONT, master, 0 if event else os.WSTOPSIG(status_bits))
+
+    def _call(self, request, pid, data):
+        if self._libc.ptrace(request, pid, None, data) != 0:
+            number = ctypes.get_errno()
+            if request == self._SEIZE and number == errno.EPERM:
+                pytest.skip("tracing is not allowed here (ptrace), so no worker can be held in its start")
+            raise OSError(number, f"ptrace request {request:#x}: {os.strerror(number)}")
 
 
 # ----------------------------------------------------------------------------------------------------------------- log
@@ -536,6 +592,7 @@ class Session:
         (self.site / "index.html").write_text("<h1>index</h1>\n")
         (self.site / "a.txt").write_text("a small text\n")
         self.daemons = []
+        self._ports = {}  # of pools other than `files`
         self.notify_sockets = []
         self.helpers = []  # Popen of helper processes of a test
         self.may_stay = set()  # socket files that are not prongd's to unlink
@@ -548,8 +605,11 @@ class Session:
         return path
 
     def pool(self, name="files", **more):
-        """The TOML of a pool that serves the site of this test."""
+        """The TOML of a pool that serves the site of this test. The pool `files` has a free port (port 0, which the log
+        tells), others a port of their own: an address belongs to one pool."""
         more.setdefault("root", self.site)
+        if name != "files" and "listen" not in more:
+            more["listen"] = [f"127.0.0.1:{self._ports.setdefault(name, free_port())}"]
         return pool(name, **more)
 
     def start(self, config=None, *, arguments=None, ready=True, log="", level="debug", **more):

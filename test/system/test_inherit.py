@@ -26,7 +26,7 @@ def kinds(pid):
 def test_a_worker_holds_its_own_descriptors_and_no_other(session):
     """0 to 2, its listeners, its channel, its epoll, its signalfd, its root; of the other pool and of the siblings'
     channels nothing. Whoever adds a descriptor to the workers adds it here."""
-    daemon = session.start(session.pool(workers=2, listen=["127.0.0.1:0", "127.0.0.1:0"]) +
+    daemon = session.start(session.pool(workers=2, listen=["127.0.0.1:0", "[::1]:0"]) +
                            session.pool("more", workers=1))
     for pid in daemon.workers().values():
         held = harness.descriptors(pid)

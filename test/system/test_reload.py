@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from client import Connection, Load, get
-from harness import is_gone, wait_until
+from harness import HeldFork, is_gone, wait_until
 
 
 def pids_of(daemon, pool="files"):
@@ -148,9 +148,25 @@ def test_listeners_and_sizes_change_at_a_reload(session):
     daemon.descriptor_change = 1  # one worker more, and so one channel
 
 
+def test_a_dropped_listener_can_come_back_while_its_old_workers_still_drain(session):
+    """Somebody takes an address out, sees that it was wrong, and puts it back while a download still runs."""
+    body = session.big_file()
+    first, second = harness.free_port(), harness.free_port()
+    both = session.pool(workers=1, listen=[f"127.0.0.1:{first}", f"127.0.0.1:{second}"])
+    daemon = session.start(both)
+    with Connection(("127.0.0.1", second), receive_buffer=4096) as connection:
+        connection.request("/big.bin")
+        answer = connection.head()
+        daemon.reload(session.pool(workers=1, listen=[f"127.0.0.1:{first}"]))
+        wait_until(lambda: second not in harness.listening_ports(), "the dropped listener closed")
+        daemon.reload(both)
+        assert get(("127.0.0.1", second)).status == 200
+        assert connection.body(answer).body == body
+
+
 def test_pools_come_and_go_at_a_reload(session):
     daemon = session.start(session.pool("one", workers=1))
-    daemon.reload(session.pool("one", workers=1) + session.pool("two", workers=1, listen=["127.0.0.1:0"]))
+    daemon.reload(session.pool("one", workers=1) + session.pool("two", workers=1))
     assert get(daemon.address("one")).status == 200 and get(daemon.address("two")).status == 200
     two = daemon.workers("two")[0]
     daemon.reload(session.pool("one", workers=1))
@@ -263,33 +279,69 @@ static = { root = "/nonexistent/site" }
 def test_workers_of_a_new_generation_accept_only_after_the_commit(session):
     daemon = session.start(session.pool(workers=2))
     old = pids_of(daemon)
-    daemon.write_config(session.pool(workers=2) + session.dying_pool(workers=1, start_attempts=1000))
-    daemon.expect(r"dying")
-    daemon.send(signal.SIGHUP)
+    daemon.write_config(session.pool("slow", workers=1) + session.pool(workers=2))
+    held = HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
     daemon.wait(r"files/worker\[\d\] gen=2 pid=\d+: ready", count=2)
-    daemon.wait(r"dying/worker\[0\] gen=2 pid=\d+: (exited|killed)", count=2)
     with contextlib.ExitStack() as stack:
         for _ in range(20):
             connection = stack.enter_context(Connection(daemon.address()))
-            connection.get("/")
+            assert not connection.get("/").closes
             assert harness.holder_of(connection, old) in old
+    held.release()
+    daemon.wait(r"reload done: generation 2 serves")
+    new = pids_of(daemon) - old
+    with Connection(daemon.address()) as connection:
+        connection.get("/")
+        assert harness.holder_of(connection, new) in new
+    daemon.descriptor_change = 2  # the channel of one worker more, and its listener
 
 
 def test_a_reload_asked_for_during_a_reload_runs_afterwards(session):
     daemon = session.start(session.pool(workers=1))
-    daemon.write_config(session.pool(workers=1) + session.dying_pool(workers=1, start_attempts=4))
-    daemon.expect(r"dying|reload failed")
-    daemon.send(signal.SIGHUP)
-    daemon.wait(r"dying/worker\[0\] gen=\d+ pid=\d+: (exited|killed)")
+    held = HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
     daemon.write_config(session.pool(workers=3))
     daemon.send(signal.SIGHUP)
     daemon.wait(r"reload asked by SIGHUP", count=2)
-    daemon.wait(r"reload failed: ")
+    assert not daemon.log.find(r"reload done")
+    held.release()
+    daemon.wait(r"reload done: generation 2 serves")
+    daemon.wait(r"reload done: generation 3 serves")
+    assert len(daemon.workers(generation=3)) == 3
+    daemon.wait(r"gen=[12] pid=\d+: exited with status 0", count=2)
+
+
+def test_a_worker_that_hangs_in_its_start_fails_the_reload_at_the_start_timeout(session):
+    daemon = session.start(session.pool(workers=1))
+    before = pids_of(daemon)
+    daemon.write_config(session.pool(workers=1, start_timeout="300ms"))
+    daemon.expect(r"error ")
+    HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
+    failed = daemon.wait(r"reload failed: .*")
+    assert "start_timeout" in failed.string and "300ms" in failed.string
+    assert pids_of(daemon) == before
+    daemon.reload(session.pool(workers=1))
+
+
+def test_a_worker_of_the_serving_generation_that_dies_during_a_reload_is_replaced(session):
+    daemon = session.start(session.pool(workers=2))
+    get(daemon.address())
+    held = HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
     mark = daemon.log.mark()
-    generation = int(daemon.wait(r"reload done: generation (\d+) serves", limit=harness.LIMIT)[1])
-    assert len(daemon.workers(generation=generation)) == 3
-    assert not daemon.log.find("reload failed", mark)
-    daemon.descriptor_change = 2
+    daemon.kill_worker(daemon.workers(generation=1)[0])
+    daemon.wait(r"files/worker\[0\] gen=1 pid=\d+: ready", mark)
+    assert get(daemon.address()).status == 200
+    held.release()
+    daemon.wait(r"reload done: generation 2 serves")
+
+
+def test_a_new_worker_that_is_killed_before_the_commit_fails_the_reload(session):
+    daemon = session.start(session.pool(workers=2))
+    before = pids_of(daemon)
+    held = HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
+    daemon.expect(r"error ")
+    daemon.kill_worker(held.pid)
+    daemon.wait(r"reload failed: .*; generation 1 goes on")
+    assert pids_of(daemon) == before and get(daemon.address()).status == 200
 
 
 def test_two_hups_at_once_end_in_one_generation_that_serves(session):

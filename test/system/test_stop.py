@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from client import Connection, Load, get
-from harness import is_gone, wait_until
+from harness import HeldFork, is_gone, wait_until
 
 
 def slow_reader(daemon, stack, target="/big.bin"):
@@ -143,15 +143,25 @@ def test_a_reload_asked_for_during_a_stop_changes_nothing(session):
 
 def test_a_stop_during_a_reload_ends_both_generations(session):
     daemon = session.start(session.pool(workers=2))
-    daemon.write_config(session.pool(workers=2) + session.dying_pool(workers=1, start_attempts=1000))
-    daemon.expect(r"dying|reload")
-    daemon.send(signal.SIGHUP)
+    daemon.write_config(session.pool("slow", workers=1) + session.pool(workers=2))
+    daemon.expect(r"(warn|error) +master: .*reload")
+    held = HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
     daemon.wait(r"files/worker\[\d\] gen=2 pid=\d+: ready", count=2)
-    daemon.wait(r"dying/worker\[0\] gen=2 pid=\d+: (exited|killed)")
     assert get(daemon.address()).status == 200
     daemon.send(signal.SIGTERM)
+    daemon.wait(r"graceful stop asked by SIGTERM")
+    held.release()
     assert daemon.wait_exit() == 0
     assert daemon.log.lines[-1].endswith("master: stopped")
+    assert not daemon.log.find("reload done")
+
+
+def test_a_stop_during_a_reload_does_not_wait_for_a_worker_that_hangs(session):
+    daemon = session.start(session.pool(workers=1, graceful_timeout="200ms"))
+    daemon.expect(r"(warn|error) ")
+    HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
+    daemon.send(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
 
 
 @pytest.mark.parametrize("order", [(signal.SIGHUP, signal.SIGTERM), (signal.SIGTERM, signal.SIGHUP)],
