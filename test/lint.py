@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -52,9 +53,11 @@ def cpp_files() -> list[dict]:
 def digest(entry: dict, tool: str) -> str:
     """Of everything that decides what clang-tidy says about this file; empty when it cannot be had."""
     # The compile command with -E -C for -c: the whole text, comments (NOLINT) included.
-    words = entry["command"].split()
-    del words[words.index("-o"):words.index("-o") + 2]
-    kept = [word for word in words if word not in ("ccache", "-c", "-MD", "-MP") and not word.startswith("-M")]
+    words = shlex.split(entry["command"])
+    for option in ("-o", "-MQ", "-MF"):
+        if option in words:
+            del words[words.index(option):words.index(option) + 2]
+    kept = [word for word in words if word not in ("ccache", "-c", "-MD")]
     text = subprocess.run([*kept, "-E", "-C"], cwd=entry["directory"], capture_output=True, check=False)
     if text.returncode != 0:
         return ""
