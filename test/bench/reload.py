@@ -14,7 +14,7 @@ def reload_ten_times(daemon):
         time.sleep(1.0)  # evenly over the load's time
         mark = len(daemon.lines)
         daemon.popen.send_signal(signal.SIGHUP)
-        daemon.wait(rf"reload done: generation {number + 2} serves", mark)
+        daemon.wait(rf"reload done: generation {number + 2}\b", mark)
 
 
 def main():

@@ -483,7 +483,7 @@ class Daemon:
             self.write_config(text)
         mark = self.log.mark()
         self.send(signal.SIGHUP)
-        match = self.wait(r"reload (?:done: generation (?P<gen>\d+) serves|failed: (?P<why>.*))", mark)
+        match = self.wait(r"reload (?:done: generation (?P<gen>\d+)\b|failed: (?P<why>.*))", mark)
         assert match["gen"], f"the reload failed: {match['why']}"
         return int(match["gen"])
 
@@ -493,7 +493,7 @@ class Daemon:
             self.write_config(text)
         mark = self.log.mark()
         self.send(signal.SIGHUP)
-        match = self.wait(r"reload (?:done: generation (?P<gen>\d+) serves|failed: .*)", mark)
+        match = self.wait(r"reload (?:done: generation (?P<gen>\d+)\b|failed: .*)", mark)
         assert not match["gen"], "the reload succeeded"
         lines = [line for line in self.log.lines[mark:] if (m := LINE.match(line)) and m["level"] in ("warn", "error")]
         for line in lines:
@@ -655,7 +655,7 @@ class Session:
             return self.pool(name, root=closed / "site", user="nobody", **more)
         if is_sanitized():
             pytest.skip("needs root: a small address space kills every process of an address sanitizer build")
-        return self.pool(name, rlimits={"address_space": "1MiB"}, **more)
+        return self.pool(name, rlimits={"address_space": "16MiB"}, **more)
 
     def big_file(self, name="big.bin", size=32 << 20):
         """A file that does not fit into socket buffers, with contents that show a wrong offset."""

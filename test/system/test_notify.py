@@ -87,8 +87,10 @@ def test_stopping_is_said_and_the_time_extended_while_it_drains(session):
         connection.request("/big.bin")
         answer = connection.head()
         daemon.send(signal.SIGTERM)
-        notify.wait(STOPPING="1")
-        assert [m for m in notify.messages if int(m.get("EXTEND_TIMEOUT_USEC", 0)) > 0]
+        stopping = notify.wait(STOPPING="1")
+        after = notify.messages.index(stopping)
+        harness.wait_until(lambda: [m for m in notify.messages[after:] if int(m.get("EXTEND_TIMEOUT_USEC", 0)) > 0],
+                           "EXTEND_TIMEOUT_USEC")
         assert connection.body(answer).body == body
         assert daemon.wait_exit() == 0
 

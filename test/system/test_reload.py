@@ -288,7 +288,7 @@ def test_workers_of_a_new_generation_accept_only_after_the_commit(session):
             assert not connection.get("/").closes
             assert harness.holder_of(connection, old) in old
     held.release()
-    daemon.wait(r"reload done: generation 2 serves")
+    daemon.wait(r"reload done: generation 2\b")
     new = pids_of(daemon) - old
     with Connection(daemon.address()) as connection:
         connection.get("/")
@@ -304,8 +304,8 @@ def test_a_reload_asked_for_during_a_reload_runs_afterwards(session):
     daemon.wait(r"reload asked by SIGHUP", count=2)
     assert not daemon.log.find(r"reload done")
     held.release()
-    daemon.wait(r"reload done: generation 2 serves")
-    daemon.wait(r"reload done: generation 3 serves")
+    daemon.wait(r"reload done: generation 2\b")
+    daemon.wait(r"reload done: generation 3\b")
     assert len(daemon.workers(generation=3)) == 3
     daemon.wait(r"gen=[12] pid=\d+: exited with status 0", count=2)
 
@@ -331,7 +331,7 @@ def test_a_worker_of_the_serving_generation_that_dies_during_a_reload_is_replace
     daemon.wait(r"files/worker\[0\] gen=1 pid=\d+: ready", mark)
     assert get(daemon.address()).status == 200
     held.release()
-    daemon.wait(r"reload done: generation 2 serves")
+    daemon.wait(r"reload done: generation 2\b")
 
 
 def test_a_new_worker_that_is_killed_before_the_commit_fails_the_reload(session):
@@ -350,7 +350,7 @@ def test_two_hups_at_once_end_in_one_generation_that_serves(session):
         mark = daemon.log.mark()
         daemon.send(signal.SIGHUP)
         daemon.send(signal.SIGHUP)
-        daemon.wait(r"reload done: generation \d+ serves", mark)
+        daemon.wait(r"reload done: generation \d+\b", mark)
         assert get(daemon.address()).status == 200
     daemon.check_quiet()
     generations = {int(m["gen"]) for m in daemon.ready_lines()}

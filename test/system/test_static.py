@@ -83,6 +83,8 @@ def test_head_says_what_get_would_and_sends_no_body(session, served):
     ("/empty/", 403, None),
     ("/fifo", 403, None),
     ("/socket", 403, None),
+    ("/.hidden", 404, None),
+    ("/%zz", 400, None),
 ])
 def test_targets(session, served, target, status, body):
     answer = get(served.address(), target)
@@ -310,17 +312,21 @@ def test_pythons_own_client_is_content(session, served):
         client.close()
 
 
-def test_conditional_requests_are_answered_304_when_nothing_changed(session, served):
+def test_conditional_requests(session, served):
     with Connection(served.address()) as connection:
         first = connection.get("/a.txt")
-        for header in (f"If-None-Match: {first.headers['etag']}",
-                       f"If-Modified-Since: {first.headers['last-modified']}"):
-            answer = connection.get("/a.txt", headers=[header])
-            assert answer.status in (200, 304)
-            assert answer.headers["etag"] == first.headers["etag"]
-        assert connection.get("/a.txt", headers=['If-None-Match: "other"']).status == 200
+        etag, date = first.headers["etag"], first.headers["last-modified"]
+        for headers, status in (([f"If-None-Match: {etag}"], 304), ([f"If-Modified-Since: {date}"], 304),
+                                (['If-None-Match: "other"'], 200), ([f'If-None-Match: "x", W/{etag}'], 304),
+                                (['If-None-Match: "other"', f"If-Modified-Since: {date}"], 200),
+                                (['If-Match: "other"'], 412), ([f"If-Match: {etag}"], 200)):
+            answer = connection.get("/a.txt", headers=headers)
+            assert answer.status == status, (headers, answer)
+            if status == 304:
+                assert answer.headers["etag"] == etag and answer.body == b""
     (session.site / "a.txt").write_text("a changed text!\n")
-    assert get(served.address(), "/a.txt").headers["etag"] != first.headers["etag"]
+    changed = get(served.address(), "/a.txt")
+    assert changed.headers["etag"] != etag and changed.body == b"a changed text!\n"
 
 
 def test_the_server_header_can_be_left_out_and_the_index_changed(session):
