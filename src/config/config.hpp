@@ -77,6 +77,7 @@ struct HttpConfig {
   Duration header_timeout = std::chrono::seconds{30};  // from the first byte of a request to the end of its header
   Duration idle_timeout = std::chrono::seconds{75};    // between two requests of a keep-alive connection
   Duration send_timeout = std::chrono::seconds{60};    // without any progress while an answer is sent
+  Duration idle_grace = std::chrono::seconds{2};       // of an idle keep-alive connection when the daemon stops
   ByteSize max_header = {32U << 10U};                  // request line and headers together
   bool server_header = true;                           // whether answers carry `Server: prongd`
 };

@@ -15,7 +15,8 @@
 namespace prong::config {
 
 struct Loaded {
-  // What was understood; with diagnostics not to be run, only to be checked further. Null when nothing could be read.
+  // What was understood; with diagnostics not to be run, only to be checked further: a value that was wrong has its
+  // default then, so a listener's address may be empty. Null when nothing could be read.
   std::shared_ptr<Config> config;
   std::vector<Diagnostic> diagnostics;  // sorted; empty: the text is good
 };

@@ -61,12 +61,12 @@ A configuration file is at most 1 MiB long.
 at the next **restart**; the reload's log line says so.
 )";
 
-std::string_view type_text(const Key& key) {
+std::string type_text(const Key& key) {
   switch (key.access.kind) {
     case Kind::kFlag:
       return "boolean";
     case Kind::kCount:
-      return key.unit.empty() ? "whole number" : key.unit;
+      return key.unit.empty() ? "number" : fmt::format("number of {}", key.unit);
     case Kind::kDuration:
       return "duration";
     case Kind::kSize:
@@ -100,6 +100,7 @@ std::string default_text(const Section& section, const Key& key) {
     case Presence::kOptional:
       break;
   }
+  if (key.section != nullptr) return "its own";
   if (key.access.get == nullptr) return "none";
   return fmt::format("`{}`", toml_text(key, key.access.get(section.defaults())));
 }

@@ -39,7 +39,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   std::size_t best_distance = 0;
   for (const std::string_view candidate : candidates) {
     // One slip in three letters still looks like the word; more is another word.
-    const auto [shorter, longer] = std::minmax(word.size(), candidate.size());
+    const auto [shorter, longer] = std::minmax({word.size(), candidate.size()});
     const std::size_t most = std::max<std::size_t>(1, shorter / 3);
     if (longer - shorter > most) continue;
     const std::size_t found = distance(word, candidate);

@@ -136,22 +136,33 @@ Result<Value> parse_octal(const Key& key, std::string_view name, const std::stri
   return in_range(key, name, in_quotes(text), number);
 }
 
+// What to write instead of a text that is neither one of `words` nor anything else that the key takes.
+std::string hint_for(const Key& key, std::string_view text, std::span<const std::string_view> words) {
+  const std::string_view meant = nearest(text, words);
+  if (meant.empty()) return "write " + expected_text(key);
+  return fmt::format("did you mean {}? it can be {}", in_quotes(meant), expected_text(key));
+}
+
+std::vector<std::string_view> words_of(const Key& key) {
+  std::vector<std::string_view> words;
+  std::ranges::transform(key.words, std::back_inserter(words), &Word::text);
+  return words;
+}
+
 template <class Parsed>
 Result<Value> with_unit(const Key& key, std::string_view name, const std::string& text, const Result<Parsed>& parsed,
                         std::uint64_t (*number)(const Parsed&)) {
   if (parsed) return in_range(key, name, in_quotes(text), number(*parsed));
+  const bool own_hint = key.words.empty() && !parsed.error().hint.empty();
   return failure(fmt::format("{}: {}", name, parsed.error().message),
-                 parsed.error().hint.empty() ? "write " + expected_text(key) : parsed.error().hint);
+                 own_hint ? parsed.error().hint : hint_for(key, text, words_of(key)));
 }
 
 Result<Value> parse_choice(const Key& key, std::string_view name, const std::string& text) {
   if (std::ranges::find(key.access.choices, text) != key.access.choices.end()) return Value{text};
   if (std::ranges::find(key.later, text) != key.later.end())
     return wrong_value(key, name, in_quotes(text), "is not part of this version");
-  const std::string_view meant = nearest(text, key.access.choices);
-  if (meant.empty()) return wrong_value(key, name, in_quotes(text), "is not known");
-  return failure(fmt::format("{} = {} is not known", name, in_quotes(text)),
-                 fmt::format("did you mean {}? it can be {}", in_quotes(meant), expected_text(key)));
+  return failure(fmt::format("{} = {} is not known", name, in_quotes(text)), hint_for(key, text, key.access.choices));
 }
 
 bool is_control(char c) {
@@ -179,13 +190,9 @@ Result<Value> parse_text(const Key& key, std::string_view name, const std::strin
 Result<Value> parse_path(const Key& key, std::string_view name, const std::string& text) {
   auto value = parse_text(key, name, text);
   if (!value || key.words.empty() || text.contains('/')) return value;
-  std::vector<std::string_view> words;
-  std::ranges::transform(key.words, std::back_inserter(words), &Word::text);
+  const std::vector<std::string_view> words = words_of(key);
   if (std::ranges::find(words, text) != words.end()) return value;
-  const std::string_view meant = nearest(text, words);
-  if (meant.empty()) return wrong_value(key, name, in_quotes(text), "is not known");
-  return failure(fmt::format("{} = {} is not known", name, in_quotes(text)),
-                 fmt::format("did you mean {}? it can be {}", in_quotes(meant), expected_text(key)));
+  return failure(fmt::format("{} = {} is not known", name, in_quotes(text)), hint_for(key, text, words));
 }
 
 Result<Value> parse_string(const Key& key, std::string_view name, const std::string& text) {
