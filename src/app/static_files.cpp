@@ -21,15 +21,12 @@ using http::Request;
 using http::Response;
 
 constexpr std::uint16_t kOk = 200;
-constexpr std::uint16_t kNoContent = 204;
 constexpr std::uint16_t kMovedPermanently = 301;
 constexpr std::uint16_t kForbidden = 403;
 constexpr std::uint16_t kNotFound = 404;
 constexpr std::uint16_t kMethodNotAllowed = 405;
 constexpr std::uint16_t kInternalError = 500;
 constexpr std::uint16_t kUnavailable = 503;
-
-constexpr std::string_view kAllowedMethods = "GET, HEAD";
 
 // Whether a file is there is said as little as the client needs to know; what only we can mend is 5xx.
 std::uint16_t status_of(int open_error) {
@@ -61,10 +58,9 @@ Response refusal(std::uint16_t status) {
   return response;
 }
 
-// Also for "*" (the whole server). RFC 9110 section 9.3.7.
-Response other_method(std::string_view method) {
-  Response response = method == "OPTIONS" ? Response{.status = kNoContent} : http::error_response(kMethodNotAllowed);
-  response.headers.add("Allow", kAllowedMethods);
+Response other_method() {
+  Response response = http::error_response(kMethodNotAllowed);
+  response.headers.add("Allow", "GET, HEAD");
   return response;
 }
 
@@ -111,7 +107,7 @@ Result<std::unique_ptr<StaticFiles>> StaticFiles::create(Settings settings) {
 }
 
 Response StaticFiles::handle(const Request& request) {
-  if (request.method != "GET" && request.method != "HEAD") return other_method(request.method);
+  if (request.method != "GET" && request.method != "HEAD") return other_method();
   const auto path = parse_url_path(request.path);
   if (!path) return refusal(path.error());
   return path->wants_directory ? serve_directory(request, *path) : serve_name(request, *path);

@@ -27,6 +27,19 @@ bool is_token_char(char byte) {
          (byte != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(byte) != std::string_view::npos);
 }
 
+bool is_version(std::string_view text) {
+  return text.size() == 3 && is_digit(text[0]) && text[1] == '.' && is_digit(text[2]);
+}
+
+// "WORD target HTTP/1.1\r", of which the word is known to be one.
+bool is_line_of_request(std::string_view line) {
+  constexpr std::size_t kVersionSize = std::string_view(" HTTP/1.1\r").size();
+  const std::size_t target = line.find(' ') + 1;
+  if (line.size() <= target + kVersionSize) return false;
+  const std::string_view version = line.substr(line.size() - kVersionSize);
+  return version.starts_with(" HTTP/") && is_version(version.substr(6, 3)) && version.ends_with('\r');
+}
+
 }  // namespace
 
 struct Parser::Implementation {
@@ -35,6 +48,7 @@ struct Parser::Implementation {
   void reset();
   [[nodiscard]] std::size_t parse(std::span<const char> request, std::size_t next);
   [[nodiscard]] std::uint16_t classify(std::span<const char> request, llhttp_errno_t error) const;
+  void judge_unknown_method(std::span<const char> request);
   int fail(std::uint16_t status);
   [[nodiscard]] std::uint32_t offset(const char* at) const { return static_cast<std::uint32_t>(at - begin); }
   void extend(Piece& piece, const char* at, std::size_t size) const;
@@ -60,7 +74,8 @@ struct Parser::Implementation {
   State state = State::kBlank;
   bool version_seen = false;   // its first byte
   bool version_known = false;  // it is 1.0 or 1.1
-  bool in_name = false;        // the last field's name may go on
+  bool method_unknown = false;
+  bool in_name = false;  // the last field's name may go on
 };
 
 llhttp_settings_t Parser::Implementation::make_settings() {
@@ -90,12 +105,17 @@ void Parser::Implementation::reset() {
   state = State::kBlank;
   version_seen = false;
   version_known = false;
+  method_unknown = false;
   in_name = false;
 }
 
 std::size_t Parser::Implementation::parse(std::span<const char> request, std::size_t next) {
   assert(state != State::kComplete && state != State::kFailed);
   begin = request.data();
+  if (method_unknown) {
+    judge_unknown_method(request);
+    return request.size();
+  }
   const char* const from = request.data() + next;
   if (state == State::kHeadDone) {
     llhttp_resume(&llhttp);
@@ -108,26 +128,38 @@ std::size_t Parser::Implementation::parse(std::span<const char> request, std::si
     if (state == State::kHeadDone || !head_found.has_body()) head_found.size = static_cast<std::uint32_t>(end);
     return end;
   }
+  if (error == HPE_INVALID_METHOD) {
+    method_unknown = true;
+    state = State::kHead;
+    judge_unknown_method(request);
+    return request.size();
+  }
   if (failure == 0) failure = classify(request, error);
   state = State::kFailed;
   return request.size();
 }
 
-// llhttp knows a fixed set of methods and versions and stops at the first byte that fits none of them.
+// llhttp knows a fixed set of versions and stops at the first byte that fits none of them.
 std::uint16_t Parser::Implementation::classify(std::span<const char> request, llhttp_errno_t error) const {
-  if (state != State::kHead) return kBadRequest;
-  const std::string_view bytes(request.data(), request.size());
+  if (error != HPE_INVALID_VERSION || version_known) return kBadRequest;
   const auto at = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp) - request.data());
-  if (error == HPE_INVALID_VERSION && !version_known) {
-    // "2.3" before the place of the error is a version; "11" or "1.x" is none.
-    const std::string_view version = bytes.substr(at < 3 ? 0 : at - 3, 3);
-    const bool is_version = version.size() == 3 && is_digit(version[0]) && version[1] == '.' && is_digit(version[2]);
-    return is_version ? kVersionNotSupported : kBadRequest;
-  }
-  if (error != HPE_INVALID_METHOD) return kBadRequest;
-  const std::string_view method = bytes.substr(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
-  const std::size_t size = std::min(at + 1 - (bytes.size() - method.size()), method.size());
-  return size > 0 && std::ranges::all_of(method.substr(0, size), is_token_char) ? kNotImplemented : kBadRequest;
+  if (at < 3) return kBadRequest;
+  // "2.3" before the place of the error is a version; "11" or "1.x" is none.
+  return is_version(std::string_view(request.data(), request.size()).substr(at - 3, 3)) ? kVersionNotSupported
+                                                                                        : kBadRequest;
+}
+
+// llhttp knows a fixed set of methods, too. Whether the first line is a request with another one, which is 501 (RFC
+// 9110 section 9.1), or nonsense, may show only when it is whole.
+void Parser::Implementation::judge_unknown_method(std::span<const char> request) {
+  std::string_view line(request.data(), request.size());
+  line.remove_prefix(std::min(line.find_first_not_of("\r\n"), line.size()));
+  const std::string_view method = line.substr(0, line.find(' '));
+  const std::size_t end = line.find('\n');
+  const bool is_token = !method.empty() && std::ranges::all_of(method, is_token_char);
+  if (is_token && end == std::string_view::npos) return;
+  failure = is_token && is_line_of_request(line.substr(0, end)) ? kNotImplemented : kBadRequest;
+  state = State::kFailed;
 }
 
 int Parser::Implementation::fail(std::uint16_t status) {

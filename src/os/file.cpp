@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 
 namespace prong::os {
 namespace {
@@ -55,6 +56,14 @@ std::expected<FileInfo, int> file_info(int fd) {
                   .size = static_cast<std::uint64_t>(status.st_size),
                   .inode = status.st_ino,
                   .modified = status.st_mtim};
+}
+
+Result<std::string> file_path(int fd) {
+  std::string path(PATH_MAX, '\0');
+  const ssize_t size = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path.data(), path.size());
+  if (size < 0) return failure(system_error("cannot read the name of descriptor " + std::to_string(fd), errno));
+  path.resize(static_cast<std::size_t>(size));
+  return path;
 }
 
 }  // namespace prong::os

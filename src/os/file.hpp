@@ -37,4 +37,7 @@ struct FileInfo {
 // What an open descriptor is.
 [[nodiscard]] std::expected<FileInfo, int> file_info(int fd);
 
+// Where an open file is found now, for messages: "/srv/a.txt", or "/srv/a.txt (deleted)" (proc(5), /proc/self/fd).
+[[nodiscard]] Result<std::string> file_path(int fd);
+
 }  // namespace prong::os

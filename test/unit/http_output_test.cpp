@@ -1,0 +1,63 @@
+// What waits to be sent, taken in pieces of any size.
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "http/output.hpp"
+#include "http_driver.hpp"
+
+using namespace prong;
+using http::FileBody;
+using http::Output;
+
+TEST_CASE("output of nothing is empty") {
+  Output output;
+  CHECK(output.empty());
+  output.append(std::string());
+  output.append(FileBody{});
+  CHECK(output.empty());
+  CHECK(output.size() == 0);
+}
+
+TEST_CASE("small texts become one piece, large ones are taken over") {
+  Output output;
+  output.text() += "head ";
+  output.append(std::string("body "));
+  output.text() += "head ";
+  CHECK(output.memory() == "head body head ");
+  CHECK_FALSE(output.more_follows());
+  std::string large(1'000'000, 'x');
+  const char* const place = large.data();
+  output.append(std::move(large));
+  CHECK(output.more_follows());
+  CHECK(output.size() == 1'000'015);
+  output.consume(15);
+  CHECK(output.memory().data() == place);
+}
+
+TEST_CASE("whatever the pieces are, everything comes out once and in order") {
+  for (std::size_t piece = 1; piece < 50; ++piece) {
+    Output output;
+    std::string expected;
+    for (int round = 0; round < 3; ++round) {
+      output.text() += "first" + std::to_string(round);
+      output.append(std::string(20'000, 'y'));
+      output.append(
+          FileBody{.file = os::UniqueFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), .offset = 1, .size = 3});
+      output.append(std::string("last"));
+      expected += "first" + std::to_string(round) + std::string(20'000, 'y') + "ELFlast";
+      CHECK(output.holds_file());
+    }
+    CHECK(output.size() == expected.size());
+    std::string taken;
+    while (!output.empty()) taken += test::take(output, piece);
+    REQUIRE(taken == expected);
+    CHECK_FALSE(output.holds_file());
+    CHECK(output.size() == 0);
+    output.text() += "again";
+    CHECK(output.memory() == "again");
+  }
+}
