@@ -203,6 +203,11 @@ constexpr std::array kHttpKeys{
         .access = member<&HttpConfig::send_timeout>(),
         .range = kTimeout,
         .doc = "How long a client may take nothing of an answer that is being sent."},
+    Key{.name = "idle_grace",
+        .access = member<&HttpConfig::idle_grace>(),
+        .range = {.least = 0, .most = kDay},
+        .doc = "How long an idle keep-alive connection may still send a last request when the daemon stops; at most "
+               "graceful_timeout."},
     Key{.name = "max_header",
         .access = member<&HttpConfig::max_header>(),
         .range = {kKibibyte, kMebibyte},

@@ -168,7 +168,7 @@ TEST_CASE("each mistake in a pool is told at its place with what to write instea
       {"root = \"/\"", R"(t.toml:4:1: error: unknown key "root" in pool.a; it belongs in pool.NAME.static)"},
       {"level = \"info\"", R"(t.toml:4:1: error: unknown key "level" in pool.a; it belongs in log)"},
       {"http.zzz = 1",
-       R"(t.toml:4:6: error: unknown key "zzz" in pool.a.http; known here: header_timeout, idle_timeout, send_timeout, max_header, server_header)"},
+       R"(t.toml:4:6: error: unknown key "zzz" in pool.a.http; known here: header_timeout, idle_timeout, send_timeout, idle_grace, max_header, server_header)"},
       {"http = { idle_timout = \"3s\" }",
        R"(t.toml:4:10: error: unknown key "idle_timout" in pool.a.http; did you mean "idle_timeout"?)"},
       {"\"\\u0007\" = 1",

@@ -1,0 +1,105 @@
+// What the check finds on this system in a configuration that reads well.
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include "config/builder.hpp"
+#include "config/check.hpp"
+#include "config/reader.hpp"
+#include "config_folder.hpp"
+#include "os/users.hpp"
+
+namespace prong::config {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+Texts found_in(const Config& config) {
+  Texts texts;
+  for (const Diagnostic& diagnostic : check(config)) texts.push_back(to_text(diagnostic));
+  return texts;
+}
+
+Texts found_in(const std::string& text) {
+  const Loaded loaded = load_text(text, "t.toml");
+  REQUIRE(loaded.diagnostics.empty());
+  return found_in(*loaded.config);
+}
+
+}  // namespace
+
+TEST_CASE("a configuration that fits the system has nothing to tell") {
+  CHECK(found_in(
+            "[log]\ntarget = \"/tmp/x.log\"\n[pool.a]\nlisten = [\"x\", { address = \"y\", owner = \"root\", group = "
+            "\"0\" }]\nstatic.root = \"/\"\n") == Texts{});
+}
+
+TEST_CASE("a root that is no directory is told with the reason") {
+  const test::Folder folder;
+  const std::string file = folder.write("file", "");
+  CHECK(found_in("[pool.a]\nlisten = [\"x\"]\nstatic.root = \"" + folder.path("gone") + "\"") ==
+        Texts{"t.toml:3:15: error: cannot serve \"" + folder.path("gone") + "\": No such file or directory"});
+  CHECK(found_in("[pool.a]\nlisten = [\"x\"]\nstatic.root = \"" + file + "\"") ==
+        Texts{"t.toml:3:15: error: cannot serve \"" + file + "\": Not a directory"});
+  CHECK(found_in(for_static(folder.path("gone"))) ==
+        Texts{"--static: error: cannot serve \"" + folder.path("gone") + "\": No such file or directory"});
+}
+
+TEST_CASE("an index file with a slash is told") {
+  CHECK(found_in("[pool.a]\nlisten = [\"x\"]\nstatic = { root = \"/\", index = [\"a\", \"b/c\"] }") ==
+        Texts{"t.toml:3:38: error: index file \"b/c\" has a slash; write the name of a file; it is looked for in each "
+              "directory"});
+}
+
+TEST_CASE("users and groups that do not exist are told where they were written") {
+  CHECK(found_in("[pool.a]\nlisten = [{ address = \"unix:/x\", owner = \"nobody-1\", group = \"nobody-2\" }]\n"
+                 "static.root = \"/\"\nuser = \"nobody-3\"\ngroup = \"nobody-4\"") ==
+        Texts{"t.toml:2:42: error: there is no user \"nobody-1\"", "t.toml:2:62: error: there is no group \"nobody-2\"",
+              "t.toml:4:8: error: there is no user \"nobody-3\"", "t.toml:5:9: error: there is no group \"nobody-4\""});
+}
+
+TEST_CASE("another user needs a master that runs as root") {
+  const Texts found =
+      found_in("[pool.a]\nlisten = [\"x\"]\nstatic.root = \"/\"\nuser = \"nobody\"\ngroup = \"nogroup\"");
+  if (geteuid() == 0) {
+    CHECK(found == Texts{});
+  } else {
+    CHECK(found ==
+          Texts{"t.toml:4:8: error: pool.a.user = \"nobody\" needs a master that runs as root; start prongd as "
+                "root, or leave the key out",
+                "t.toml:5:9: error: pool.a.group = \"nogroup\" needs a master that runs as root; start prongd as "
+                "root, or leave the key out"});
+  }
+}
+
+TEST_CASE("the folder of a log file must be there") {
+  CHECK(found_in("[log]\ntarget = \"/no-such-folder/x.log\"\n[pool.a]\nlisten = [\"x\"]\nstatic.root = \"/\"") ==
+        Texts{"t.toml:2:10: error: cannot write \"/no-such-folder/x.log\": /no-such-folder: No such file or directory; "
+              "make "
+              "the folder, or choose another one"});
+}
+
+TEST_CASE("an address that is listened on twice is told at the second place, in a pool and across pools") {
+  CHECK(found_in(
+            "[pool.a]\nlisten = [\"x\", \"y\", \"x\"]\nstatic.root = \"/\"\n[pool.b]\nlisten = [\"y\"]\nstatic.root = "
+            "\"/\"") == Texts{"t.toml:2:21: error: \"x\" is listened on twice; the first one is at t.toml:2:11",
+                              "t.toml:5:11: error: \"y\" is listened on twice; the first one is at t.toml:2:16"});
+}
+
+TEST_CASE("users and groups are found by name and by number") {
+  const auto root = os::find_user("root");
+  REQUIRE(root.has_value());
+  CHECK(root->uid == 0);
+  CHECK(root->gid == 0);
+  CHECK(root->name == "root");
+  CHECK_FALSE(root->home.empty());
+  CHECK(os::find_user("0")->name == "root");
+  CHECK(os::find_user("4294967294").error().message == "there is no user \"4294967294\"");
+  CHECK_FALSE(os::find_user("").has_value());
+  CHECK_FALSE(os::find_user("-1").has_value());
+  CHECK(os::find_group("root") == gid_t{0});
+  CHECK(os::find_group("54321") == gid_t{54'321});
+  CHECK_FALSE(os::find_group("4294967295").has_value());
+  CHECK_FALSE(os::find_group("no such group").has_value());
+}
+
+}  // namespace prong::config

@@ -1,0 +1,72 @@
+// The lines of a reload's log.
+#include <catch2/catch.hpp>
+
+#include "config/builder.hpp"
+#include "config/diff.hpp"
+#include "config/reader.hpp"
+
+namespace prong::config {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+Texts diff_of(const std::string& before, const std::string& after) {
+  const Loaded a = load_text(before, "t.toml");
+  const Loaded b = load_text(after, "t.toml");
+  REQUIRE(a.diagnostics.empty());
+  REQUIRE(b.diagnostics.empty());
+  return diff(*a.config, *b.config);
+}
+
+std::string pool(const std::string& name, const std::string& keys = "",
+                 const std::string& listen = "\"127.0.0.1:80\"") {
+  return "[pool." + name + "]\nlisten = [" + listen + "]\nstatic.root = \"/srv\"\n" + keys + "\n";
+}
+
+}  // namespace
+
+TEST_CASE("the same configuration has no differences, wherever it was written") {
+  CHECK(diff_of(pool("a"), "\n\n" + pool("a")) == Texts{});
+  CHECK(diff_of(pool("a"), pool("a", "workers = \"auto\"\ngraceful_timeout = \"30000ms\"")) == Texts{});
+  CHECK(diff_of(pool("a") + pool("b", "", "\"x\""), pool("b", "", "\"x\"") + pool("a")) == Texts{});
+}
+
+TEST_CASE("changed values are told with both values, each under its pool") {
+  CHECK(diff_of(pool("shop", "workers = 4"), pool("shop", "workers = 8")) == Texts{"pool shop: workers 4 -> 8"});
+  CHECK(diff_of(pool("shop"), pool("shop",
+                                   "workers = 8\nuser = \"www\"\numask = \"077\"\nhttp.idle_timeout = \"5s\"\n"
+                                   "rlimits.core = \"unlimited\"")) ==
+        Texts{"pool shop: workers auto -> 8", "pool shop: user \"\" -> www", "pool shop: umask 0022 -> 0077",
+              "pool shop: rlimits.core inherit -> unlimited", "pool shop: http.idle_timeout 1m15s -> 5s"});
+  CHECK(diff_of(pool("a"), pool("a", "static.index = []")) == Texts{"pool a: static.index [\"index.html\"] -> []"});
+}
+
+TEST_CASE("pools come and go") {
+  CHECK(diff_of(pool("a") + pool("old", "", "\"x\""), pool("files", "", "\"y\"") + pool("a", "workers = 1")) ==
+        Texts{"pool files: added", "pool a: workers auto -> 1", "pool old: removed"});
+}
+
+TEST_CASE("listeners are compared by their address") {
+  CHECK(diff_of(pool("a", "", "\"x\", \"y\""), pool("a", "", "\"z\", \"x\"")) ==
+        Texts{"pool a: listen z added", "pool a: listen y removed"});
+  CHECK(diff_of(pool("a", "", "\"x\""), pool("a", "", "{ address = \"x\", backlog = 5 }")) ==
+        Texts{"pool a: listen x backlog 4096 -> 5 (takes effect at the next restart)"});
+}
+
+TEST_CASE("a change that waits for the next restart says so") {
+  CHECK(diff_of(pool("a"), pool("a") + "[log]\nlevel = \"debug\"\ntarget = \"stderr\"\n") ==
+        Texts{"log.target auto -> stderr (takes effect at the next restart)", "log.level info -> debug"});
+}
+
+TEST_CASE("--static makes one pool of an absolute directory") {
+  const Config config = for_static("/srv/../srv/html/");
+  REQUIRE(config.pools.size() == 1);
+  CHECK(config.pools[0].name == "static");
+  CHECK(config.pools[0].listen.at(0).address == "127.0.0.1:8080");
+  CHECK(std::get<StaticConfig>(config.pools[0].app).root == "/srv/html");
+  CHECK(config.sources.empty());
+  CHECK(std::get<StaticConfig>(for_static(".").pools[0].app).root.starts_with('/'));
+  CHECK(for_static("/", "[::]:1").pools[0].listen.at(0).address == "[::]:1");
+}
+
+}  // namespace prong::config
