@@ -26,8 +26,8 @@ class Channel {
   enum class Kind : unsigned char { kMessage, kNothing, kEnd, kGarbage };
   struct Received {
     Kind kind = Kind::kNothing;
-    Message message;
-    os::UniqueFd fd;
+    Message message = {};
+    os::UniqueFd fd = {};
   };
   // The next message, if there is one. Does not block.
   [[nodiscard]] Received receive() const;

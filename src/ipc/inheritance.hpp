@@ -14,8 +14,8 @@ namespace prong::ipc {
 
 struct InheritedListener {
   int fd = -1;
-  bool tcp = false;       // else AF_UNIX
-  std::string address;  // for messages
+  std::uint32_t number = 0;  // which of the pool's `listen`: the bit in Stop::serve_backlog
+  std::string address;       // for messages
 };
 
 // Descriptors are borrowed: in the worker they are open until it closes them by number.
@@ -25,7 +25,7 @@ struct Inheritance {
   std::uint32_t generation = 0;
   pid_t master_pid = 0;
   int channel_fd = -1;
-  std::vector<InheritedListener> listeners;  // in the order of the pool's `listen`; at most 64
+  std::vector<InheritedListener> listeners;  // numbers below 64
   std::vector<int> log_fds;
   int scoreboard_fd = -1;
   WorkerCell* cell = nullptr;  // the mapping of scoreboard_fd, which a fork inherits

@@ -68,7 +68,9 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
       return Serve{};
     case Tag::kStop: {
       const auto grace = static_cast<Duration::rep>(reader.number());
-      return Stop{.grace = Duration{grace}, .serve_backlog = reader.number()};
+      const auto idle_grace = static_cast<Duration::rep>(reader.number());
+      return Stop{
+          .grace = Duration{grace}, .idle_grace = Duration{idle_grace}, .serve_backlog = reader.number()};
     }
     case Tag::kLogReopened:
       return LogReopened{};
@@ -84,7 +86,11 @@ struct Encoder {
   std::vector<std::byte> operator()(const Retiring& m) const { return Writer{Tag::kRetiring}.text(m.reason).take(); }
   std::vector<std::byte> operator()(const Serve& /*m*/) const { return Writer{Tag::kServe}.take(); }
   std::vector<std::byte> operator()(const Stop& m) const {
-    return Writer{Tag::kStop}.number(static_cast<std::uint64_t>(m.grace.count())).number(m.serve_backlog).take();
+    return Writer{Tag::kStop}
+        .number(static_cast<std::uint64_t>(m.grace.count()))
+        .number(static_cast<std::uint64_t>(m.idle_grace.count()))
+        .number(m.serve_backlog)
+        .take();
   }
   std::vector<std::byte> operator()(const LogReopened& /*m*/) const { return Writer{Tag::kLogReopened}.take(); }
 };

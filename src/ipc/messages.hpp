@@ -37,10 +37,12 @@ struct Retiring {
 struct Serve {
   bool operator==(const Serve&) const = default;
 };
-// Master to worker: drain. Connections that are still open after `grace` are cut. Bit i of `serve_backlog` says that
+// Master to worker: drain. Connections that are still open after `grace` are cut; idle ones, which may bring one more
+// request, after `idle_grace`. Bit i of `serve_backlog` says that
 // nobody else accepts from listener i any more, so what waits in its queue is this worker's to serve.
 struct Stop {
   Duration grace{};
+  Duration idle_grace{};
   std::uint64_t serve_backlog = 0;
   bool operator==(const Stop&) const = default;
 };

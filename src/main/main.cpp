@@ -1,0 +1,98 @@
+// prongd: reads the options and the configuration, then becomes the master.
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "config/builder.hpp"
+#include "config/print.hpp"
+#include "config/reader.hpp"
+#include "log/log.hpp"
+#include "main/options.hpp"
+#include "master/master.hpp"
+#include "os/process.hpp"
+#include "os/systemd.hpp"
+#include "worker/worker.hpp"
+
+namespace {
+
+using namespace prong;
+using master::ExitCode;
+
+int to_status(ExitCode code) { return static_cast<int>(code); }
+
+// What was asked for on standard output; a full disk behind it is an error and no success.
+int print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+    return to_status(ExitCode::kDone);
+  fmt::print(stderr, "prongd: {}\n", system_error("cannot write to standard output", errno).message);
+  return to_status(ExitCode::kRuntime);
+}
+
+config::Loaded from_options(const Options& options) {
+  if (options.static_root.empty()) return config::load_file(options.config_path);
+  const std::string address = options.listen.empty() ? std::string{config::kDefaultStaticAddress} : options.listen;
+  return {.config = std::make_shared<config::Config>(config::for_static(options.static_root, address)),
+          .diagnostics = {}};
+}
+
+int report(const std::vector<config::Diagnostic>& diagnostics) {
+  for (const config::Diagnostic& diagnostic : diagnostics) fmt::print(stderr, "{}\n", config::to_text(diagnostic));
+  fmt::print(stderr, "prongd: {} in the configuration; nothing was started\n",
+             diagnostics.size() == 1 ? "1 error" : fmt::format("{} errors", diagnostics.size()));
+  return to_status(ExitCode::kUsage);
+}
+
+int cannot_start(const Error& error) {
+  fmt::print(stderr, "prongd: cannot start: {}\n", error.text());
+  return to_status(ExitCode::kCannotStart);
+}
+
+int serve(const Options& options, master::Planned planned) {
+  os::SystemdHandover handover = os::take_systemd_handover();
+  auto standard = os::open_standard_descriptors();
+  if (!standard) return cannot_start(standard.error());
+  auto log = log::prepare(master::log_settings(planned.plan.config->log));
+  if (!log) return cannot_start(log.error());
+  log::use(*log);
+  auto daemon = master::Master::create([options] { return from_options(options); }, worker::run, std::move(handover));
+  if (!daemon) return cannot_start(daemon.error());
+  return to_status((*daemon)->run(std::move(planned), std::move(*log)));
+}
+
+int run(const Options& options) {
+  switch (options.action) {
+    case Action::kDumpSchema:
+      return print(config::json_schema());
+    case Action::kDumpConfigReference:
+      return print(config::reference_markdown());
+    case Action::kDumpSignalReference:
+      return print(master::signals_markdown());
+    case Action::kServe:
+    case Action::kCheck:
+    case Action::kPrintConfig:
+      break;
+  }
+  master::Planned planned = master::plan_config([&options] { return from_options(options); });
+  if (!planned.diagnostics.empty()) return report(planned.diagnostics);
+  if (options.action == Action::kPrintConfig) return print(config::to_toml(*planned.plan.config));
+  if (options.action == Action::kCheck)
+    return print(fmt::format("{}: the configuration is good\n",
+                             options.static_root.empty() ? options.config_path : options.static_root));
+  return serve(options, std::move(planned));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  os::remember_arguments(argc, argv);
+  try {
+    auto parsed = parse_options(argc, argv);
+    if (const int* status = std::get_if<int>(&parsed)) return *status;
+    return run(std::get<Options>(parsed));
+  } catch (const std::exception& exception) {
+    fmt::print(stderr, "prongd: {}\n", exception.what());
+    return to_status(ExitCode::kRuntime);
+  }
+}

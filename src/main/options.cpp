@@ -1,0 +1,66 @@
+#include "main/options.hpp"
+
+#include <map>
+
+#include <CLI/CLI.hpp>
+#include <prong/version.h>
+
+#include "config/builder.hpp"
+
+namespace prong {
+namespace {
+
+constexpr const char* kDefaultConfig = "/etc/prongd/prongd.toml";
+constexpr int kUsageError = 2;
+
+constexpr const char* kFooter =
+    "Signals to the master: TERM stops gracefully (twice: at once), HUP reloads, USR1 reopens the log,\n"
+    "TTIN and TTOU change the number of workers.\n"
+    "Exit status: 0 done, 1 runtime error, 2 wrong usage or configuration, 3 could not start.";
+
+}  // namespace
+
+std::variant<Options, int> parse_options(int argc, char** argv) {
+  Options options;
+  CLI::App app{"prongd: a pre-forking server daemon. Serves on every core; reloads and crashes go unnoticed."};
+  app.footer(kFooter);
+  app.set_version_flag("--version", "prongd " PRONG_VERSION, "Print the version and exit");
+
+  auto* config = app.add_option("-c,--config", options.config_path, "The configuration file")
+                     ->option_text(std::string{"FILE ["} + kDefaultConfig + "]");
+  auto* root = app.add_option("--static", options.static_root, "Serve this directory, without a configuration file")
+                   ->option_text("DIR")
+                   ->excludes(config);
+  app.add_option("--listen", options.listen, "Where --static listens")
+      ->option_text("ADDRESS [" + std::string{config::kDefaultStaticAddress} + "]")
+      ->needs(root);
+
+  bool check = false;
+  bool print = false;
+  bool schema = false;
+  std::string reference;
+  auto* actions = app.add_option_group("Instead of serving");
+  actions->require_option(0, 1);
+  actions->add_flag("--check", check, "Report every error of the configuration; exit with 2 if there is one");
+  actions->add_flag("--print-config", print, "Print the effective configuration, defaults filled in");
+  actions->add_flag("--dump-schema", schema, "Print the JSON Schema of the configuration, for editors");
+  actions->add_option("--dump-reference", reference, "Print a reference page in Markdown")
+      ->option_text("config|signals")
+      ->check(CLI::IsMember({"config", "signals"}));
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" of status 0 here; CLI11's own numbers for the others mean nothing to a user.
+    return app.exit(error) == 0 ? 0 : kUsageError;
+  }
+  if (check) options.action = Action::kCheck;
+  if (print) options.action = Action::kPrintConfig;
+  if (schema) options.action = Action::kDumpSchema;
+  if (reference == "config") options.action = Action::kDumpConfigReference;
+  if (reference == "signals") options.action = Action::kDumpSignalReference;
+  if (options.config_path.empty() && options.static_root.empty()) options.config_path = kDefaultConfig;
+  return options;
+}
+
+}  // namespace prong

@@ -1,0 +1,31 @@
+// prongd's command line. The only room of CLI11.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+namespace prong {
+
+// What the command line asks for.
+enum class Action : std::uint8_t {
+  kServe,
+  kCheck,
+  kPrintConfig,
+  kDumpSchema,
+  kDumpConfigReference,
+  kDumpSignalReference,
+};
+
+struct Options {
+  Action action = Action::kServe;
+  std::string config_path;  // empty with --static
+  std::string static_root;
+  std::string listen;  // empty: the default of --static
+};
+
+// The options, or the exit status when there is nothing more to do: help and version have been printed (0), or what is
+// wrong has been (2).
+[[nodiscard]] std::variant<Options, int> parse_options(int argc, char** argv);
+
+}  // namespace prong

@@ -1,0 +1,86 @@
+#include "master/config_plan.hpp"
+
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "config/check.hpp"
+#include "os/users.hpp"
+
+namespace prong::master {
+namespace {
+
+net::ListenOptions to_options(const config::ListenerConfig& from) {
+  net::ListenOptions options{.backlog = from.backlog,
+                             .reuse_address = from.reuse_address,
+                             .v6only = from.v6only,
+                             .defer_accept = from.defer_accept,
+                             .keepalive = from.keepalive,
+                             .nodelay = from.nodelay,
+                             .free_bind = from.free_bind,
+                             .receive_buffer = from.receive_buffer,
+                             .send_buffer = from.send_buffer,
+                             .mode = from.mode,
+                             .owner = std::nullopt,
+                             .group = std::nullopt};
+  // That they exist is config::check()'s finding; a failure here would only repeat it.
+  if (!from.owner.empty()) {
+    if (auto user = os::find_user(from.owner)) options.owner = user->uid;
+  }
+  if (!from.group.empty()) {
+    if (auto group = os::find_group(from.group)) options.group = *group;
+  }
+  return options;
+}
+
+class ListenerPlanner {
+ public:
+  explicit ListenerPlanner(std::vector<config::Diagnostic>& diagnostics) : diagnostics_(&diagnostics) {}
+
+  std::vector<PlannedListener> plan(const config::PoolConfig& pool) {
+    std::vector<PlannedListener> planned;
+    for (const config::ListenerConfig& listener : pool.listen) {
+      auto address = net::parse_address(listener.address);
+      if (!address) {
+        diagnostics_->push_back({listener.position, address.error().message, address.error().hint});
+        continue;
+      }
+      note_duplicate(*address, listener);
+      planned.push_back({.address = std::move(*address), .options = to_options(listener)});
+    }
+    return planned;
+  }
+
+ private:
+  // Equal addresses that are written in different ways; equal texts are config::check()'s finding.
+  void note_duplicate(const net::Address& address, const config::ListenerConfig& listener) {
+    const auto [first, added] = seen_.try_emplace(address.text, &listener);
+    if (added || first->second->address == listener.address) return;
+    diagnostics_->push_back({listener.position,
+                             fmt::format("\"{}\" is the same address as \"{}\" at {}", listener.address,
+                                         first->second->address, config::to_text(first->second->position)),
+                             "a listener belongs to one pool"});
+  }
+
+  std::vector<config::Diagnostic>* diagnostics_;
+  std::map<std::string, const config::ListenerConfig*> seen_;
+};
+
+}  // namespace
+
+Planned plan_config(const ConfigSource& source) {
+  config::Loaded loaded = source();
+  Planned planned;
+  planned.diagnostics = std::move(loaded.diagnostics);
+  if (!loaded.config) return planned;
+  auto found = config::check(*loaded.config);
+  planned.diagnostics.insert(planned.diagnostics.end(), found.begin(), found.end());
+  ListenerPlanner planner{planned.diagnostics};
+  for (const config::PoolConfig& pool : loaded.config->pools) planned.plan.listeners.push_back(planner.plan(pool));
+  config::sort_diagnostics(planned.diagnostics, loaded.config->sources);
+  planned.plan.config = std::move(loaded.config);
+  return planned;
+}
+
+}  // namespace prong::master

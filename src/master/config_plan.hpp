@@ -1,0 +1,39 @@
+// From the text of a configuration to what can be bound and started, with every error at its line.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "config/config.hpp"
+#include "config/diagnostic.hpp"
+#include "config/reader.hpp"
+#include "net/address.hpp"
+#include "net/listener.hpp"
+
+namespace prong::master {
+
+struct PlannedListener {
+  net::Address address;
+  net::ListenOptions options;
+};
+
+// A configuration that was found good, with its listeners worked out: listeners[i][j] is pools[i].listen[j].
+struct ConfigPlan {
+  std::shared_ptr<const config::Config> config;
+  std::vector<std::vector<PlannedListener>> listeners;
+};
+
+struct Planned {
+  ConfigPlan plan;                               // of use only without diagnostics
+  std::vector<config::Diagnostic> diagnostics;  // all errors, in the order of the files
+};
+
+// How the configuration is read, at boot and at each reload: from its file, or made of --static.
+using ConfigSource = std::function<config::Loaded()>;
+
+// Reads and checks everything that can be checked without changing anything: what --check does, and the first step of
+// a reload. Blocks on files.
+[[nodiscard]] Planned plan_config(const ConfigSource& source);
+
+}  // namespace prong::master

@@ -1,0 +1,79 @@
+// One immutable configuration and what was started from it. A reload makes the next one; the data of the supervisor.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "base/enum_text.hpp"
+#include "config/config.hpp"
+#include "ipc/channel.hpp"
+#include "ipc/scoreboard.hpp"
+#include "log/log.hpp"
+#include "master/slot_machine.hpp"
+#include "master/stop_plan.hpp"
+#include "os/clock.hpp"
+
+namespace prong::master {
+
+// A place in a pool that holds at most one live worker. `state` is set by Supervisor::apply() and nowhere else.
+struct Slot {
+  std::uint32_t number = 0;
+  SlotState state = SlotState::kVacant;
+  std::uint32_t failures = 0;  // deaths in a row of workers that had not served
+  std::optional<os::TimePoint> deadline;
+
+  // Of the worker that holds it; empty when vacant or in backoff.
+  pid_t pid = 0;
+  std::uint64_t serial = 0;  // its key in the epoll set, never used twice
+  ipc::Channel channel;
+  std::optional<ipc::Scoreboard> scoreboard;
+  os::TimePoint forked_at;
+  std::optional<os::TimePoint> ready_at;
+  StopPlan stop_plan;
+  std::size_t stop_step = 0;
+  bool channel_ended = false;
+  std::string killed_because;
+  std::string start_failure;
+  std::string retired_because;
+};
+
+struct Pool {
+  const config::PoolConfig* config = nullptr;  // in the generation's config
+  std::vector<std::string> listeners;          // canonical addresses, in the order of config->listen
+  std::vector<Slot> slots;
+  std::int32_t adjustment = 0;       // by TTIN and TTOU
+  std::uint64_t serve_backlog = 0;  // bit i: at its stop nobody else will accept from listener i
+  std::uint32_t fork_failures = 0;   // in a row, so that the first is logged and the end of them
+};
+
+enum class GenerationPhase : std::uint8_t {
+  kRaising,   // its workers start; they accept nothing yet
+  kServing,   // the one that accepts
+  kRetiring,  // its workers drain
+};
+inline constexpr EnumText<GenerationPhase, 3> kGenerationPhaseText{
+    {{{GenerationPhase::kRaising, "raising"},
+      {GenerationPhase::kServing, "serving"},
+      {GenerationPhase::kRetiring, "retiring"}}}};
+
+// How many failed starts of one worker end the raising: a reload ends at the first, a boot tries again a few times.
+enum class StartPatience : std::uint8_t { kReload, kBoot };
+
+struct Generation {
+  std::uint32_t number = 0;
+  std::shared_ptr<const config::Config> config;
+  std::shared_ptr<log::Output> log;  // what its workers write to
+  std::uint32_t usable_cpus = 1;      // what `workers = "auto"` means, fixed when it was raised
+  StartPatience patience = StartPatience::kReload;
+  GenerationPhase phase = GenerationPhase::kRaising;
+  std::vector<Pool> pools;
+  std::optional<std::string> failure;  // while raising: why it will never be ready
+  bool replaced = true;                // while retiring: another generation serves; false when the daemon stops
+};
+
+}  // namespace prong::master

@@ -1,0 +1,293 @@
+#include "master/master.hpp"
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <utility>
+
+#include <sys/epoll.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "config/diff.hpp"
+#include "log/log.hpp"
+#include "os/process.hpp"
+
+namespace prong::master {
+namespace {
+
+constexpr std::uint64_t kSignalKey = 0;
+
+sigset_t master_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const SignalEntry& entry : kSignalTable) sigaddset(&set, entry.number);
+  return set;
+}
+
+const SignalEntry* find_entry(int number) {
+  const auto* const entry = std::ranges::find(kSignalTable, number, &SignalEntry::number);
+  return entry == kSignalTable.end() ? nullptr : entry;
+}
+
+std::string sender_of(const os::ReceivedSignal& received) {
+  if (!received.from_process) return fmt::format("{} from the kernel", os::signal_name(received.number));
+  // Pid 0: the sender lives in another pid namespace (a container's host, say).
+  return fmt::format("{} from pid {} uid {}", os::signal_name(received.number), received.sender_pid,
+                     received.sender_uid);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Master>> Master::create(ConfigSource source, WorkerMain worker_main,
+                                               os::SystemdHandover handover) {
+  os::reset_signal_dispositions();
+  os::ignore_signal(SIGPIPE);  // a closed standard error must not end the daemon
+  os::block_all_signals();
+  auto epoll = os::Epoll::create();
+  if (!epoll) return failure(std::move(epoll.error()));
+  auto signals = os::SignalFd::create(master_signals());
+  if (!signals) return failure(std::move(signals.error()));
+  if (auto added = epoll->add(signals->fd(), EPOLLIN, kSignalKey); !added) return failure(std::move(added.error()));
+  return std::unique_ptr<Master>{new Master{std::move(source), worker_main, std::move(handover), std::move(*epoll),
+                                            std::move(*signals)}};
+}
+
+Master::Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover handover, os::Epoll epoll,
+               os::SignalFd signals)
+    : source_(std::move(source)),
+      epoll_(std::move(epoll)),
+      signals_(std::move(signals)),
+      listeners_(std::move(handover.sockets)),
+      manager_(os::Notifier{std::move(handover.notify_socket)}, handover.watchdog),
+      supervisor_(epoll_, listeners_, worker_main),
+      now_(os::now()) {}
+
+ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {
+  const Current current{.config = planned.plan.config, .log = std::move(log)};
+  if (begin(std::move(planned), current, StartPatience::kBoot)) warn_about_unused_sockets();
+  while (turn()) {
+  }
+  listeners_.close_all();
+  log::info("stopped");
+  return exit_code_;
+}
+
+// The first half of a boot or a reload. False: it failed, was told, and nothing has changed.
+bool Master::begin(Planned planned, const Current& current, StartPatience patience) {
+  Prepared prepared = prepare(std::move(planned), current, listeners_);
+  if (!prepared.errors.empty()) {
+    for (const std::string& error : prepared.errors) log::error("{}", error);
+    const std::string reason = prepared.errors.size() == 1 ? prepared.errors.front()
+                                                           : fmt::format("{} errors, the first: {}",
+                                                                         prepared.errors.size(),
+                                                                         prepared.errors.front());
+    if (patience == StartPatience::kBoot)
+      boot_failed(reason);
+    else
+      roll_back(reason);
+    return false;
+  }
+  raising_plan_ = std::move(prepared.plan);
+  raising_ = &supervisor_.raise(raising_plan_, std::move(prepared.log), patience);
+  return true;
+}
+
+// One turn of the loop; false when there is nothing left to do.
+bool Master::turn() {
+  now_ = os::now();
+  reconcile();
+  update_status();
+  manager_.tick(now_, is_busy());
+  if (stop_ != StopKind::kNone && supervisor_.is_empty()) return false;
+  collect_facts();
+  return true;
+}
+
+void Master::collect_facts() {
+  std::array<epoll_event, 64> buffer{};
+  auto events = epoll_.wait(buffer, time_to_next_deadline());
+  now_ = os::now();
+  if (!events) {
+    // Only a bug can cause it (EBADF, EINVAL); going on would be a busy loop.
+    log::error("{}", events.error().text());
+    exit_code_ = ExitCode::kRuntime;
+    return begin_stop(StopKind::kFast);
+  }
+  bool signalled = false;
+  for (const epoll_event& event : *events) {
+    if (event.data.u64 == kSignalKey)
+      signalled = true;
+    else
+      supervisor_.read_channel(event.data.u64, now_);
+  }
+  if (signalled)
+    for (const os::ReceivedSignal& received : signals_.read()) handle_signal(received);
+  // SIGCHLD of many children is one signal, so every turn that saw a signal reaps all.
+  if (signalled)
+    for (const os::Exit& exit : os::reap_children()) supervisor_.bury(exit, now_);
+  supervisor_.handle_ended_channels(now_);
+  supervisor_.handle_deadlines(now_);
+}
+
+void Master::handle_signal(const os::ReceivedSignal& received) {
+  const SignalEntry* entry = find_entry(received.number);
+  if (entry == nullptr) return;
+  const std::string by = sender_of(received);
+  switch (entry->reaction) {
+    case SignalReaction::kStop:
+      return ask_for_stop(by);
+    case SignalReaction::kReload:
+      if (stop_ != StopKind::kNone) {
+        log::warn("reload asked by {}; ignored: the daemon is stopping", by);
+        return;
+      }
+      log::info("reload asked by {}{}", by, raising_ != nullptr ? "; it runs after the one that is under way" : "");
+      reload_wanted_ = true;
+      return;
+    case SignalReaction::kReopenLogs:
+      log::info("reopening the log, asked by {}", by);
+      return reopen_logs();
+    case SignalReaction::kUpgrade:
+      log::warn("upgrade asked by {}; ignored: this version cannot upgrade in place", by);
+      return;
+    case SignalReaction::kOneMore:
+      log::info("one worker more asked by {}", by);
+      return adjust(1);
+    case SignalReaction::kOneFewer:
+      log::info("one worker fewer asked by {}", by);
+      return adjust(-1);
+    case SignalReaction::kReap:
+      return;
+  }
+}
+
+void Master::ask_for_stop(const std::string& by) {
+  switch (stop_) {
+    case StopKind::kNone:
+      log::info("graceful stop asked by {}", by);
+      return begin_stop(StopKind::kGraceful);
+    case StopKind::kGraceful:
+      log::info("fast stop asked by {}", by);
+      return begin_stop(StopKind::kFast);
+    case StopKind::kFast:
+      return;
+  }
+}
+
+void Master::reopen_logs() {
+  if (auto reopened = log::reopen(); !reopened) {
+    log::error("{}; the old file goes on", reopened.error().text());
+    return;
+  }
+  supervisor_.announce_log(log::file_descriptor());
+}
+
+void Master::adjust(std::int32_t by) {
+  if (stop_ != StopKind::kNone || serving_ == nullptr) {
+    log::warn("ignored: the daemon is {}", stop_ != StopKind::kNone ? "stopping" : "not ready yet");
+    return;
+  }
+  supervisor_.adjust_workers(*serving_, by);
+}
+
+void Master::reconcile() {
+  if (reload_wanted_ && raising_ == nullptr && serving_ != nullptr && stop_ == StopKind::kNone) begin_reload();
+  supervisor_.reconcile(now_);
+  if (raising_ != nullptr) finish_raising();
+}
+
+void Master::begin_reload() {
+  reload_wanted_ = false;
+  manager_.reloading(now_);
+  const Current current{.config = serving_->config, .log = serving_->log};
+  (void)begin(plan_config(source_), current, StartPatience::kReload);  // a failure has been told
+}
+
+void Master::finish_raising() {
+  if (raising_->failure) {
+    const std::string reason = *raising_->failure;
+    if (serving_ == nullptr) return boot_failed(reason);
+    return roll_back(reason);
+  }
+  if (supervisor_.is_ready(*raising_)) commit();
+}
+
+void Master::commit() {
+  Generation* const before = serving_;
+  serving_ = std::exchange(raising_, nullptr);
+  log::use(serving_->log);
+  update_listeners(raising_plan_, listeners_);
+  supervisor_.commit(*serving_, now_);
+  const std::set<std::string> kept = addresses_of(*serving_);
+  const std::string summary = fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_));
+  if (before != nullptr) {
+    supervisor_.retire(*before, kept);
+    // Workers of the old generation get their Stop, and what they must serve to its end, before the master lets go of
+    // listeners that only they have.
+    supervisor_.reconcile(now_);
+    for (const std::string& address : listeners_.retain_only(kept)) log::info("no longer listening on {}", address);
+    for (const std::string& change : config::diff(*before->config, *serving_->config)) log::info("changed: {}", change);
+    log::info("reload done: {}; generation {} drains", summary, before->number);
+    last_reload_.clear();
+  } else {
+    log::info("ready: {}", summary);
+  }
+  manager_.ready(summary);
+}
+
+// Nothing of the new generation stays.
+void Master::roll_back(std::string_view reason) {
+  std::set<std::string> kept;
+  if (serving_ != nullptr) kept = addresses_of(*serving_);
+  if (raising_ != nullptr) supervisor_.retire(*std::exchange(raising_, nullptr), kept);
+  (void)listeners_.retain_only(kept);
+  log::error("reload failed: {}; generation {} goes on", reason, serving_->number);
+  last_reload_ = fmt::format("; the last reload failed: {}", reason);
+  manager_.ready(fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_),
+                             last_reload_));
+}
+
+void Master::boot_failed(std::string_view reason) {
+  log::error("cannot start: {}", reason);
+  exit_code_ = ExitCode::kCannotStart;
+  begin_stop(StopKind::kFast);
+}
+
+void Master::begin_stop(StopKind kind) {
+  stop_ = kind;
+  reload_wanted_ = false;
+  manager_.stopping(kind == StopKind::kFast ? "stopping fast" : "stopping: the workers finish what they have");
+  if (raising_ != nullptr) {
+    if (serving_ != nullptr) log::info("the reload that was under way is given up");
+    supervisor_.retire(*std::exchange(raising_, nullptr), serving_ != nullptr ? addresses_of(*serving_)
+                                                                             : std::set<std::string>{});
+  }
+  if (serving_ != nullptr) supervisor_.retire(*std::exchange(serving_, nullptr), {});
+  // The workers hold the sockets: what waits in their queues is served, and the last worker to leave closes them.
+  listeners_.close_all();
+  if (kind == StopKind::kFast) supervisor_.stop_fast(now_);
+}
+
+void Master::warn_about_unused_sockets() const {
+  if (const auto unused = listeners_.unused_systemd_names(); !unused.empty())
+    log::warn("systemd passed sockets that no pool listens on: {}; add listen = [\"systemd:NAME\"]",
+              fmt::join(unused, ", "));
+}
+
+std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() const {
+  std::optional<os::TimePoint> nearest = supervisor_.next_deadline();
+  if (const auto deadline = manager_.next_deadline(is_busy()); deadline && (!nearest || *deadline < *nearest))
+    nearest = deadline;
+  if (!nearest) return std::nullopt;
+  return std::max(*nearest - now_, os::TimePoint::duration::zero());
+}
+
+void Master::update_status() {
+  if (serving_ == nullptr || stop_ != StopKind::kNone) return;
+  manager_.status(fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_),
+                              last_reload_));
+}
+
+}  // namespace prong::master

@@ -1,0 +1,79 @@
+// The master: one loop that turns signals, messages and deaths into facts, and one reconcile step per turn that acts on
+// them. Single-threaded; never blocks but on files while it reads a configuration; runs no foreign code.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/error.hpp"
+#include "master/config_plan.hpp"
+#include "master/reload.hpp"
+#include "master/service_manager.hpp"
+#include "master/signal_table.hpp"
+#include "master/supervisor.hpp"
+#include "net/listener_set.hpp"
+#include "os/epoll.hpp"
+#include "os/signals.hpp"
+#include "os/systemd.hpp"
+
+namespace prong::master {
+
+// Exit codes of the daemon (design.md section 4).
+enum class ExitCode : int { kDone = 0, kRuntime = 1, kUsage = 2, kCannotStart = 3 };
+
+class Master {
+ public:
+  // Blocks all signals and opens what the loop needs.
+  [[nodiscard]] static Result<std::unique_ptr<Master>> create(ConfigSource source, WorkerMain worker_main,
+                                                              os::SystemdHandover handover);
+
+  // Boots from a configuration that was found good and the log opened for it, serves until it is told to stop, returns
+  // why it ended.
+  [[nodiscard]] ExitCode run(Planned planned, std::shared_ptr<log::Output> log);
+
+ private:
+  enum class StopKind : std::uint8_t { kNone, kGraceful, kFast };
+
+  Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover handover, os::Epoll epoll,
+         os::SignalFd signals);
+
+  [[nodiscard]] bool begin(Planned planned, const Current& current, StartPatience patience);
+  [[nodiscard]] bool turn();
+  void collect_facts();
+  void handle_signal(const os::ReceivedSignal& received);
+  void ask_for_stop(const std::string& by);
+  void reopen_logs();
+  void adjust(std::int32_t by);
+
+  void reconcile();
+  void begin_reload();
+  void finish_raising();
+  void commit();
+  void roll_back(std::string_view reason);
+  void boot_failed(std::string_view reason);
+  void begin_stop(StopKind kind);
+  void warn_about_unused_sockets() const;
+
+  [[nodiscard]] bool is_busy() const { return serving_ == nullptr || stop_ != StopKind::kNone; }
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline() const;
+  void update_status();
+
+  ConfigSource source_;
+  os::Epoll epoll_;
+  os::SignalFd signals_;
+  net::ListenerSet listeners_;
+  ServiceManager manager_;
+  Supervisor supervisor_;
+  os::TimePoint now_;
+
+  Generation* serving_ = nullptr;  // owned by supervisor_
+  Generation* raising_ = nullptr;  // owned by supervisor_
+  ConfigPlan raising_plan_;
+  StopKind stop_ = StopKind::kNone;
+  bool reload_wanted_ = false;
+  std::string last_reload_;  // for the status line: what the last reload that failed said
+  ExitCode exit_code_ = ExitCode::kDone;
+};
+
+}  // namespace prong::master

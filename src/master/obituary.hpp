@@ -1,0 +1,33 @@
+// The log line about a dead worker: who, why, how long it lived, what it had done. Pure text.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "ipc/scoreboard.hpp"
+#include "log/log.hpp"
+#include "master/slot_machine.hpp"
+#include "os/process.hpp"
+
+namespace prong::master {
+
+struct Death {
+  SlotState state = SlotState::kServing;  // in which it died
+  os::ExitStatus status;
+  std::chrono::nanoseconds lived{};
+  ipc::WorkerCounts counts;
+  std::string killed_because;  // why the master sent KILL or ABRT; empty if it did not
+  std::string start_failure;   // what the worker said before it exited
+  std::string retired_because;  // what the worker said before it drained by itself
+};
+
+struct Obituary {
+  log::Level level = log::Level::kError;
+  std::string text;
+};
+
+// Expected deaths are info, signals and failures are errors.
+[[nodiscard]] Obituary write_obituary(const Death& death);
+
+}  // namespace prong::master

@@ -1,0 +1,23 @@
+#include "master/stop_plan.hpp"
+
+#include <algorithm>
+
+namespace prong::master {
+namespace {
+
+// From the end of the grace to a worker's exit: it cuts its connections and leaves, milliseconds when it can run.
+constexpr Duration kExitTime{1000};
+// A worker that missed the message gets this long for what TERM makes it do.
+constexpr Duration kTermTime{1000};
+
+}  // namespace
+
+StopPlan graceful_stop_plan(Duration grace, Duration idle_grace) {
+  return {.grace = grace,
+          .idle_grace = std::min(grace, idle_grace),
+          .steps = {{StopStepKind::kMessage, grace + kExitTime}, {StopStepKind::kTerm, kTermTime}}};
+}
+
+StopPlan fast_stop_plan() { return {.grace = Duration::zero(), .idle_grace = Duration::zero(), .steps = {{StopStepKind::kMessage, kExitTime}}}; }
+
+}  // namespace prong::master

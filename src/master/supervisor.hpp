@@ -1,0 +1,97 @@
+// Keeps the workers of all generations: forks, tells, reaps, stops, buries. Decisions are the pure functions of
+// slot_machine, pool_policy, respawn_policy and stop_plan; this is where they are carried out. Runs in the master,
+// never blocks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "ipc/inheritance.hpp"
+#include "master/generation.hpp"
+#include "master/config_plan.hpp"
+#include "net/listener_set.hpp"
+#include "os/epoll.hpp"
+#include "os/process.hpp"
+
+namespace prong::master {
+
+// What a worker runs after the fork; its result is the exit status. main() hands in worker::run, so that the master
+// links no code of the worker.
+using WorkerMain = int (*)(const ipc::Inheritance&, const config::PoolConfig&);
+
+class Supervisor {
+ public:
+  // Both are borrowed and must outlive it. Channels are watched with keys from kFirstChannelKey up.
+  Supervisor(os::Epoll& epoll, net::ListenerSet& listeners, WorkerMain worker_main)
+      : epoll_(&epoll), listeners_(&listeners), worker_main_(worker_main) {}
+  static constexpr std::uint64_t kFirstChannelKey = 1024;
+
+  // A new generation in phase kRaising; its workers start with the next reconcile(). Borrowed; valid until it is gone.
+  Generation& raise(const ConfigPlan& plan, std::shared_ptr<log::Output> log, StartPatience patience);
+  // All its workers accept from now on.
+  void commit(Generation& generation, os::TimePoint now);
+  // Its workers drain. `kept`: the addresses from which somebody else goes on accepting; none when the daemon stops.
+  void retire(Generation& generation, const std::set<std::string>& kept);
+  // Every worker of every generation cuts its connections and exits soon, by force if need be.
+  void stop_fast(os::TimePoint now);
+
+  // Facts, in this order in each turn of the loop.
+  void read_channel(std::uint64_t key, os::TimePoint now);
+  void bury(const os::Exit& exit, os::TimePoint now);
+  void handle_ended_channels(os::TimePoint now);
+  void handle_deadlines(os::TimePoint now);
+
+  // Compares what should run with what runs, and acts.
+  void reconcile(os::TimePoint now);
+
+  [[nodiscard]] std::optional<os::TimePoint> next_deadline() const;
+  [[nodiscard]] bool is_ready(const Generation& generation) const;  // every pool has all its workers serving
+  [[nodiscard]] bool is_empty() const { return generations_.empty(); }
+  // "files 2/2, shop 4/4"
+  [[nodiscard]] std::string summary(const Generation& generation) const;
+
+  void adjust_workers(Generation& generation, std::int32_t by);
+  // Sends the reopened log file to all workers.
+  void announce_log(int fd);
+
+ private:
+  // A slot with what it belongs to; invalid when generation is null.
+  struct Place {
+    Generation* generation = nullptr;
+    Pool* pool = nullptr;
+    Slot* slot = nullptr;
+  };
+  template <class Predicate>
+  [[nodiscard]] Place find_slot(Predicate predicate);
+  template <class Function>
+  void for_each_slot(Function function);
+
+  // The one way to a slot's state: asks the table, moves, logs, acts.
+  void apply(const Place& place, SlotEvent event, SlotFacts facts, os::TimePoint now);
+  void act(const Place& place, SlotAction action, os::TimePoint now);
+  void fork_worker(const Place& place, os::TimePoint now);
+  [[nodiscard]] Result<pid_t> try_fork(const Place& place);
+  void report_fork_failure(const Place& place, const Error& error);
+  void take_stop_step(const Place& place, os::TimePoint now);
+  void kill(const Place& place, int signal, os::TimePoint now);
+  void note_failed_start(const Place& place, std::string_view reason);
+  void release(Slot& slot);
+  void handle_message(const Place& place, const ipc::Message& message, os::TimePoint now);
+  void drain_channel(const Place& place, os::TimePoint now);
+  void reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now);
+  [[nodiscard]] std::uint32_t wanted(const Generation& generation, const Pool& pool) const;
+  [[nodiscard]] log::Subject subject(const Place& place) const;
+
+  os::Epoll* epoll_;
+  net::ListenerSet* listeners_;
+  WorkerMain worker_main_;
+  std::vector<std::unique_ptr<Generation>> generations_;
+  std::uint32_t last_generation_ = 0;
+  std::uint64_t last_serial_ = kFirstChannelKey;
+};
+
+}  // namespace prong::master

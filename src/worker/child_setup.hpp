@@ -1,0 +1,19 @@
+// What happens in a worker between the fork and its first line of real work: one ordered list.
+#pragma once
+
+#include "base/error.hpp"
+#include "config/config.hpp"
+#include "ipc/inheritance.hpp"
+
+namespace prong::worker {
+
+// Runs once, first thing in the child, with all signals blocked as the fork left them. After it the process has
+// exactly: descriptors 0 to 2, the channel, the listeners and the log; TERM blocked and nothing else; default
+// dispositions but for the signals of docs/signals.md, which are ignored; the pool's user, groups, umask and rlimits;
+// none of systemd's variables (the master took them out of the environment).
+[[nodiscard]] Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::PoolConfig& pool);
+
+// How long a worker may go on after its master died.
+inline constexpr Duration kOrphanGrace{500};
+
+}  // namespace prong::worker

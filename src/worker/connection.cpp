@@ -1,0 +1,124 @@
+#include "worker/connection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <sys/epoll.h>
+
+#include "os/socket.hpp"
+
+namespace prong::worker {
+namespace {
+
+// One sendfile() at the most, so that a fast client of a large file does not keep the others waiting.
+constexpr std::uint64_t kLargestFilePart = 1ULL << 20U;
+
+}  // namespace
+
+void Connection::on_readable(std::span<char> buffer) {
+  const os::IoResult result = os::receive(socket_.get(), buffer);
+  if (result.would_block) return;
+  if (result.error != 0) {
+    over_ = true;  // reset by the client: nobody is left to answer
+    return;
+  }
+  progress_ = true;
+  if (lingering_) {
+    over_ = result.end;  // what a client still sends after the last answer is dropped
+    return;
+  }
+  if (result.end)
+    session_.receive_end();
+  else
+    session_.receive(buffer.first(result.bytes));
+  pump();
+}
+
+// Sends until the socket is full or the session has nothing more to say.
+void Connection::pump() {
+  while (!over_) {
+    while (!session_.output().empty())
+      if (!send_some()) return;
+    if (session_.finished()) return finish();
+    session_.resume();
+    if (session_.output().empty() && !session_.finished()) return;
+  }
+}
+
+// False when the socket takes no more now, or is broken.
+bool Connection::send_some() {
+  http::Output& output = session_.output();
+  os::IoResult result;
+  if (output.front_is_file()) {
+    const http::FileBody& file = output.file();
+    const auto part = static_cast<std::size_t>(std::min(file.size, kLargestFilePart));
+    result = os::send_file(socket_.get(), file.file.get(), file.offset, part);
+    // The file is shorter than its size was when the answer began: what was promised cannot be kept, and only a cut
+    // connection tells the client so.
+    if (result.end) over_ = true;
+  } else {
+    const std::string_view bytes = output.memory();
+    const iovec part{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
+    result = os::send(socket_.get(), std::span{&part, 1}, output.more_follows() ? os::More::kYes : os::More::kNo);
+  }
+  if (result.error != 0) over_ = true;
+  if (over_ || result.would_block) return false;
+  progress_ = true;
+  output.consume(result.bytes);
+  return true;
+}
+
+void Connection::finish() {
+  if (!session_.lingering()) {
+    over_ = true;
+    return;
+  }
+  // Closing with bytes of the client unread would reset the connection and take the answer with it (RFC 9112, 9.6).
+  os::shut_down_sending(socket_.get());
+  lingering_ = true;
+}
+
+void Connection::on_late() {
+  switch (waiting()) {
+    case Waiting::kRequest:
+      session_.header_timed_out();
+      return pump();
+    case Waiting::kIdle:
+    case Waiting::kSending:
+    case Waiting::kLingering:
+    case Waiting::kNothing:
+      over_ = true;
+      return;
+  }
+}
+
+Waiting Connection::waiting() const {
+  if (over_) return Waiting::kNothing;
+  if (lingering_) return Waiting::kLingering;
+  switch (session_.phase()) {
+    case http::Phase::kIdle:
+      return Waiting::kIdle;
+    case http::Phase::kHeader:
+    case http::Phase::kBody:
+      return Waiting::kRequest;
+    case http::Phase::kSending:
+      return Waiting::kSending;
+    case http::Phase::kClosed:
+      break;
+  }
+  return Waiting::kNothing;
+}
+
+void Connection::update_interest(os::Epoll& epoll) {
+  if (over_) return;
+  std::uint32_t wanted = 0;
+  if (lingering_ || session_.wants_read()) wanted |= EPOLLIN;
+  if (waiting() == Waiting::kSending) wanted |= EPOLLOUT;
+  if (wanted == watched_) return;
+  auto changed = watched_ == 0 ? epoll.add(socket_.get(), wanted, key_) : epoll.modify(socket_.get(), wanted, key_);
+  if (!changed) over_ = true;  // out of kernel memory: this one client loses, the others go on
+  watched_ = wanted;
+}
+
+}  // namespace prong::worker

@@ -1,0 +1,286 @@
+#include "worker/event_loop.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <utility>
+#include <vector>
+
+#include <sys/epoll.h>
+
+#include <fmt/format.h>
+
+#include "log/log.hpp"
+#include "worker/child_setup.hpp"
+
+namespace prong::worker {
+namespace {
+
+constexpr std::uint64_t kSignalKey = 0;
+constexpr std::uint64_t kChannelKey = 1;
+constexpr std::uint64_t kFirstListenerKey = 2;
+
+// How long a client gets to close after the last answer; it decides nothing but when the descriptor is free again.
+constexpr Duration kLingerTime{5'000};
+// When descriptors or memory run out, others of this worker may be free soon.
+constexpr Duration kAcceptPause{100};
+// An exhausted worker says so this often at the most.
+constexpr std::chrono::seconds kComplaintInterval{10};
+
+http::Limits to_limits(const config::HttpConfig& from) {
+  http::Limits limits;
+  limits.max_header = from.max_header;
+  limits.server_header = from.server_header;
+  return limits;
+}
+
+void keep_nearest(std::optional<os::TimePoint>& nearest, std::optional<os::TimePoint> other) {
+  if (other && (!nearest || *other < *nearest)) nearest = other;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inheritance,
+                                                     const config::PoolConfig& pool, ipc::Channel channel,
+                                                     http::Handler& handler) {
+  auto epoll = os::Epoll::create();
+  if (!epoll) return failure(std::move(epoll.error()));
+  auto signals = os::SignalFd::create({SIGTERM});
+  if (!signals) return failure(std::move(signals.error()));
+  if (auto added = epoll->add(signals->fd(), EPOLLIN, kSignalKey); !added) return failure(std::move(added.error()));
+  if (auto added = epoll->add(channel.fd(), EPOLLIN, kChannelKey); !added) return failure(std::move(added.error()));
+  return std::unique_ptr<EventLoop>{new EventLoop{inheritance, pool, std::move(channel), handler, std::move(*epoll),
+                                                  std::move(*signals)}};
+}
+
+EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
+                     http::Handler& handler, os::Epoll epoll, os::SignalFd signals)
+    : pool_(&pool),
+      channel_(std::move(channel)),
+      handler_(&handler),
+      limits_(to_limits(pool.http)),
+      cell_(inheritance.cell),
+      epoll_(std::move(epoll)),
+      signals_(std::move(signals)),
+      acceptor_(epoll_, inheritance.listeners, kFirstListenerKey),
+      idle_(pool.http.idle_timeout),
+      request_(pool.http.header_timeout),
+      sending_(pool.http.send_timeout),
+      lingering_(kLingerTime),
+      now_(os::now()) {}
+
+void EventLoop::run() {
+  if (auto said = channel_.send(ipc::Ready{}); !said) log::error("cannot say that it is ready: {}", said.error().text());
+  while (!draining_ || connections_.size() > 0) turn();
+}
+
+void EventLoop::turn() {
+  std::array<epoll_event, 64> buffer{};
+  auto events = epoll_.wait(buffer, time_to_next_deadline());
+  now_ = os::now();
+  if (!events) {
+    log::error("{}", events.error().text());
+    return drain({.grace = Duration::zero()});
+  }
+  for (const epoll_event& event : *events) dispatch(event.data.u64, event.events);
+  handle_late();
+  acceptor_.resume_if_due(now_);
+  if (draining_) cut_what_is_over();
+}
+
+void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
+  if (Connection* connection = connections_.find(key); connection != nullptr) {
+    if ((events & EPOLLOUT) != 0) connection->on_writable();
+    // EPOLLERR and EPOLLHUP come unasked; reading tells what they mean.
+    if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) connection->on_readable(buffer_);
+    return settle(*connection);
+  }
+  if (key == kSignalKey) return read_signals();
+  if (key == kChannelKey) return read_channel();
+  if (acceptor_.owns(key)) accept(key);
+}
+
+void EventLoop::read_channel() {
+  while (channel_.valid()) {
+    auto received = channel_.receive();
+    switch (received.kind) {
+      case ipc::Channel::Kind::kNothing:
+        return;
+      case ipc::Channel::Kind::kMessage:
+        obey(std::move(received));
+        break;
+      case ipc::Channel::Kind::kGarbage:
+        break;  // from a master of another version; it knows what it does with a worker that does not react
+      case ipc::Channel::Kind::kEnd:
+        epoll_.remove(channel_.fd());
+        channel_.close();
+        log::error("the master is gone; finishing what is under way");
+        // Nobody is left who could accept.
+        return drain({.grace = kOrphanGrace, .idle_grace = kOrphanGrace, .serve_backlog = ~std::uint64_t{0}});
+    }
+  }
+}
+
+void EventLoop::obey(ipc::Channel::Received received) {
+  if (std::holds_alternative<ipc::Serve>(received.message)) {
+    serving_ = true;
+    update_accepting();
+  } else if (const auto* stop = std::get_if<ipc::Stop>(&received.message)) {
+    drain({.grace = stop->grace, .idle_grace = stop->idle_grace, .serve_backlog = stop->serve_backlog});
+  } else if (std::holds_alternative<ipc::LogReopened>(received.message)) {
+    if (received.fd.valid()) log::adopt_file(std::move(received.fd));
+  }
+}
+
+void EventLoop::read_signals() {
+  for (const os::ReceivedSignal& received : signals_.read()) {
+    if (draining_) continue;
+    if (auto said = channel_.send(ipc::Retiring{
+            .reason = fmt::format("{} from pid {} uid {}", os::signal_name(received.number), received.sender_pid,
+                                  received.sender_uid)});
+        !said)
+      log::warn("drains on a signal, and cannot tell the master: {}", said.error().text());
+    drain({.grace = pool_->graceful_timeout,
+           .idle_grace = pool_->graceful_timeout,
+           .serve_backlog = ~std::uint64_t{0}});
+  }
+}
+
+void EventLoop::accept(std::uint64_t key) {
+  if (!serving_ || draining_) return;
+  os::Accepted accepted = acceptor_.accept_one(key);
+  if (accepted.fd.valid()) return begin_connection(std::move(accepted.fd));
+  if (accepted.error != EAGAIN) refuse_to_accept(accepted.error);  // EAGAIN: a sibling was faster
+}
+
+void EventLoop::begin_connection(os::UniqueFd socket) {
+  Connection& connection = connections_.add(std::move(socket), *handler_, limits_);
+  ipc::WorkerCell::add(cell_->connections, 1);
+  cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
+  if (draining_) connection.announce_close();
+  // With TCP_DEFER_ACCEPT the request is there already; without, the attempt costs one call.
+  connection.on_readable(buffer_);
+  settle(connection);
+  update_accepting();
+}
+
+void EventLoop::refuse_to_accept(int error) {
+  acceptor_.pause_until(now_ + kAcceptPause);
+  if (last_accept_complaint_ && now_ - *last_accept_complaint_ < kComplaintInterval) return;
+  last_accept_complaint_ = now_;
+  const bool descriptors = error == EMFILE;
+  log::error("cannot accept: {}; {} connections are open, new ones wait in the queue{}", errno_text(error),
+             connections_.size(), descriptors ? "; raise rlimits.nofile or lower max_connections" : "");
+}
+
+// After anything that a connection did: counts, timers, epoll, or its end.
+void EventLoop::settle(Connection& connection) {
+  http::Session& session = connection.session();
+  if (const std::uint64_t answered = connection.take_requests(); answered > 0)
+    ipc::WorkerCell::add(cell_->requests, answered);
+  if (const std::string failure = session.take_failure(); !failure.empty())
+    log::error("the application failed in a request: {}", failure);
+  connection.update_interest(epoll_);
+  const Waiting waiting = connection.waiting();
+  const bool progress = connection.take_progress();
+  if (waiting == Waiting::kNothing) {
+    connections_.remove(connection);
+    cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
+    return update_accepting();
+  }
+  // A request and a linger have one deadline from their start; for an answer each progress starts it anew; and an idle
+  // connection that has just answered begins to wait again.
+  const bool anew = waiting != connection.listed_as ||
+                    (progress && (waiting == Waiting::kSending || waiting == Waiting::kIdle));
+  if (!anew && connection.is_waiting()) return;
+  connection.listed_as = waiting;
+  list_of(waiting).start(connection, now_);
+}
+
+DeadlineList& EventLoop::list_of(Waiting waiting) {
+  switch (waiting) {
+    case Waiting::kRequest:
+      return request_;
+    case Waiting::kSending:
+      return sending_;
+    case Waiting::kLingering:
+      return lingering_;
+    case Waiting::kIdle:
+    case Waiting::kNothing:
+      break;
+  }
+  return idle_;
+}
+
+void EventLoop::handle_late() {
+  for (DeadlineList* list : {&idle_, &request_, &sending_, &lingering_}) {
+    while (Waiter* waiter = list->take_late(now_)) {
+      auto& connection = static_cast<Connection&>(*waiter);  // nothing else waits in these lists
+      // A request that has arrived meanwhile is still served.
+      if (list == &idle_) connection.on_readable(buffer_);
+      if (list != &idle_ || connection.waiting() == Waiting::kIdle) connection.on_late();
+      settle(connection);
+    }
+  }
+}
+
+void EventLoop::update_accepting() {
+  if (!serving_ || draining_ || acceptor_.next_deadline()) return;
+  if (connections_.size() < pool_->max_connections)
+    acceptor_.resume();
+  else
+    acceptor_.pause();
+}
+
+// A second order can only shorten the time.
+void EventLoop::drain(const DrainOrder& order) {
+  keep_nearest(drain_deadline_, now_ + order.grace);
+  keep_nearest(idle_deadline_, now_ + std::min(order.grace, order.idle_grace));
+  if (!std::exchange(draining_, true)) connections_.for_each([](Connection& c) { c.announce_close(); });
+  acceptor_.close(order.serve_backlog, [this](os::Accepted accepted) {
+    if (!accepted.fd.valid()) return false;
+    begin_connection(std::move(accepted.fd));
+    return true;
+  });
+}
+
+// Past a deadline of the drain: all connections, or the idle ones.
+void EventLoop::cut_what_is_over() {
+  const bool all = drain_deadline_ && *drain_deadline_ <= now_;
+  const bool idle = idle_deadline_ && *idle_deadline_ <= now_;
+  if (!all && !idle) return;
+  std::vector<std::uint64_t> keys;
+  connections_.for_each([&](const Connection& connection) { keys.push_back(connection.key()); });
+  std::size_t cut = 0;
+  for (const std::uint64_t key : keys) {
+    Connection* connection = connections_.find(key);
+    if (connection->waiting() == Waiting::kIdle) {
+      // A request may have arrived since the last look.
+      connection->on_readable(buffer_);
+      settle(*connection);
+      connection = connections_.find(key);
+      if (connection == nullptr) continue;
+    }
+    const bool is_idle = connection->waiting() == Waiting::kIdle;
+    if (!all && !is_idle) continue;
+    if (!is_idle && connection->waiting() != Waiting::kLingering) ++cut;
+    connections_.remove(*connection);
+  }
+  cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
+  if (cut > 0) log::warn("the grace is over: {} connections cut in the middle of a request", cut);
+}
+
+std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() const {
+  std::optional<os::TimePoint> nearest = acceptor_.next_deadline();
+  for (const DeadlineList* list : {&idle_, &request_, &sending_, &lingering_})
+    keep_nearest(nearest, list->next_deadline());
+  if (draining_) {
+    // A deadline that has passed has done its work; idle connections after it are cut in the turn they become idle.
+    if (drain_deadline_ > now_) keep_nearest(nearest, drain_deadline_);
+    if (idle_deadline_ > now_) keep_nearest(nearest, idle_deadline_);
+  }
+  if (!nearest) return std::nullopt;
+  return std::max(*nearest - now_, os::TimePoint::duration::zero());
+}
+
+}  // namespace prong::worker

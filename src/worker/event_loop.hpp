@@ -1,0 +1,86 @@
+// `event` concurrency: one thread, one epoll, many connections, and application code that never blocks.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/error.hpp"
+#include "config/config.hpp"
+#include "http/handler.hpp"
+#include "http/limits.hpp"
+#include "ipc/channel.hpp"
+#include "ipc/inheritance.hpp"
+#include "os/clock.hpp"
+#include "os/epoll.hpp"
+#include "os/signals.hpp"
+#include "worker/acceptor.hpp"
+#include "worker/connection_table.hpp"
+#include "worker/deadline_list.hpp"
+
+namespace prong::worker {
+
+class EventLoop {
+ public:
+  // The handler is borrowed. The error is for the master: why it cannot start.
+  [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(const ipc::Inheritance& inheritance,
+                                                                 const config::PoolConfig& pool, ipc::Channel channel,
+                                                                 http::Handler& handler);
+
+  // Says Ready, waits for Serve, serves until it has drained.
+  void run();
+
+ private:
+  EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
+            http::Handler& handler, os::Epoll epoll, os::SignalFd signals);
+
+  void turn();
+  void dispatch(std::uint64_t key, std::uint32_t events);
+  void read_channel();
+  void obey(ipc::Channel::Received received);
+  void read_signals();
+  void accept(std::uint64_t key);
+  void begin_connection(os::UniqueFd socket);
+  void refuse_to_accept(int error);
+  void settle(Connection& connection);
+  void handle_late();
+  void update_accepting();
+
+  struct DrainOrder {
+    Duration grace{};
+    Duration idle_grace{};
+    std::uint64_t serve_backlog = 0;
+  };
+  void drain(const DrainOrder& order);
+  void cut_what_is_over();
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline() const;
+  [[nodiscard]] DeadlineList& list_of(Waiting waiting);
+
+  const config::PoolConfig* pool_;
+  ipc::Channel channel_;
+  http::Handler* handler_;
+  http::Limits limits_;
+  ipc::WorkerCell* cell_;
+  os::Epoll epoll_;
+  os::SignalFd signals_;
+  Acceptor acceptor_;
+
+  // Before the connections, which leave these lists when they are destroyed.
+  DeadlineList idle_;
+  DeadlineList request_;
+  DeadlineList sending_;
+  DeadlineList lingering_;
+  ConnectionTable connections_;
+
+  os::TimePoint now_;
+  bool serving_ = false;
+  bool draining_ = false;
+  std::optional<os::TimePoint> drain_deadline_;
+  std::optional<os::TimePoint> idle_deadline_;
+  std::optional<os::TimePoint> last_accept_complaint_;
+  static constexpr std::size_t kReadSize = 32U << 10U;
+  std::array<char, kReadSize> buffer_{};
+};
+
+}  // namespace prong::worker
