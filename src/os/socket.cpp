@@ -5,6 +5,8 @@
 #include <cstring>
 #include <fstream>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -98,6 +100,13 @@ Accepted accept_connection(int listener) {
   accepted.fd.reset(::accept4(listener, accepted.peer.get(), &accepted.peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!accepted.fd.valid()) accepted.error = errno == EWOULDBLOCK ? EAGAIN : errno;
   return accepted;
+}
+
+std::optional<std::size_t> accept_queue_length(int listener) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  return info.tcpi_unacked;
 }
 
 IoResult send_packet(int socket, std::span<const std::byte> bytes, int fd) {

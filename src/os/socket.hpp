@@ -59,6 +59,10 @@ struct Accepted {
 };
 [[nodiscard]] Accepted accept_connection(int listener);
 
+// How many connections wait in a TCP listener's queue: tcpi_unacked on a listening socket (measured in facts.md; Linux
+// net/ipv4/tcp.c, tcp_get_info). Nothing for other sockets.
+[[nodiscard]] std::optional<std::size_t> accept_queue_length(int listener);
+
 // One packet of a SOCK_SEQPACKET socket, with at most one descriptor. `fd` is borrowed.
 [[nodiscard]] IoResult send_packet(int socket, std::span<const std::byte> bytes, int fd = -1);
 struct ReceivedPacket {

@@ -19,6 +19,13 @@ bool Acceptor::is_passing(int error) {
   return error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM;
 }
 
+std::size_t Acceptor::most_to_serve(const Shared& listener) {
+  // The length of a UNIX socket's queue cannot be read; no queue is longer than its limit (net.core.somaxconn).
+  constexpr std::size_t kUnknownLength = 4096;
+  constexpr std::size_t kMargin = 128;
+  return os::accept_queue_length(listener.fd.get()).value_or(kUnknownLength) + kMargin;
+}
+
 bool Acceptor::owns(std::uint64_t key) const { return key >= first_key_ && key < first_key_ + listeners_.size(); }
 
 void Acceptor::watch(std::uint64_t key) {

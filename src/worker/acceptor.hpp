@@ -36,13 +36,14 @@ class Acceptor {
   [[nodiscard]] bool owns(std::uint64_t key) const;
 
   // Closes all listeners. First hands each connection that waits on the listeners named in `serve_backlog` (bits of
-  // InheritedListener::number) to `take`, which returns false when no more is wanted.
+  // InheritedListener::number) to `take`, which returns false when no more is wanted. Bounded: clients that go on
+  // connecting cannot keep a worker from stopping.
   template <class Take>
   void close(std::uint64_t serve_backlog, Take take) {
     pause();
     for (Shared& listener : listeners_) {
       const bool serve = (serve_backlog >> listener.number & 1U) != 0;
-      while (serve) {
+      for (std::size_t left = serve ? most_to_serve(listener) : 0; left > 0; --left) {
         os::Accepted accepted = os::accept_connection(listener.fd.get());
         if (is_passing(accepted.error)) continue;
         if (!take(std::move(accepted))) break;
@@ -60,6 +61,8 @@ class Acceptor {
   };
   // A connection that died in the queue (accept(2), "Error handling"): the next one may be well.
   [[nodiscard]] static bool is_passing(int error);
+  // What waits now and a little more for what arrives meanwhile.
+  [[nodiscard]] static std::size_t most_to_serve(const Shared& listener);
   void watch(std::uint64_t key);
 
   os::Epoll* epoll_;

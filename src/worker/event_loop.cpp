@@ -261,9 +261,10 @@ void EventLoop::cut_what_is_over() {
       connection = connections_.find(key);
       if (connection == nullptr) continue;
     }
-    const bool is_idle = connection->waiting() == Waiting::kIdle;
-    if (!all && !is_idle) continue;
-    if (!is_idle && connection->waiting() != Waiting::kLingering) ++cut;
+    // One that lingers has had its whole answer.
+    const bool at_rest = connection->waiting() == Waiting::kIdle || connection->waiting() == Waiting::kLingering;
+    if (!all && !at_rest) continue;
+    if (!at_rest) ++cut;
     connections_.remove(*connection);
   }
   cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
