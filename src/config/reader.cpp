@@ -372,7 +372,7 @@ class Reader {
   [[nodiscard]] std::vector<Entry> in_file_order(const toml::table& table) const {
     std::vector<Entry> entries;
     for (auto&& [key, node] : table) entries.emplace_back(&key, &node);
-    std::ranges::stable_sort(entries, {}, [this](const Entry& entry) {
+    std::ranges::sort(entries, {}, [this](const Entry& entry) {
       const Position position = at(*entry.first, *entry.second);
       return std::pair{position.line, position.column};
     });

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <string_view>
+#include <utility>
 
 namespace prong::http {
 namespace {
@@ -204,10 +205,10 @@ int Parser::Implementation::on_version_complete(llhttp_t* parser) {
 
 int Parser::Implementation::on_header_field(llhttp_t* parser, const char* at, std::size_t size) {
   Implementation& self = of(parser);
-  if (self.state != State::kHead) return HPE_OK;  // a trailer: read and dropped
+  // A trailer is read and dropped.
+  if (self.state != State::kHead || size == 0) return HPE_OK;
   std::vector<HeaderPosition>& fields = self.head_found.fields;
   if (!self.in_name) {
-    if (fields.size() == self.max_fields) return self.fail(kTooManyFields);
     fields.push_back({.name_offset = self.offset(at)});
     self.in_name = true;
   }
@@ -216,8 +217,10 @@ int Parser::Implementation::on_header_field(llhttp_t* parser, const char* at, st
 }
 
 int Parser::Implementation::on_header_field_complete(llhttp_t* parser) {
-  of(parser).in_name = false;
-  return HPE_OK;
+  Implementation& self = of(parser);
+  if (self.state != State::kHead) return HPE_OK;
+  if (!std::exchange(self.in_name, false)) return self.fail(kBadRequest);  // it has no name
+  return self.head_found.fields.size() > self.max_fields ? self.fail(kTooManyFields) : HPE_OK;
 }
 
 int Parser::Implementation::on_headers_complete(llhttp_t* parser) {

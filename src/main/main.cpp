@@ -31,7 +31,12 @@ int print(const std::string& text) {
 }
 
 config::Loaded from_options(const Options& options) {
-  if (options.static_root.empty()) return config::load_file(options.config_path);
+  if (options.static_root.empty()) {
+    config::Loaded loaded = config::load_file(options.config_path);
+    if (!loaded.config && options.config_is_default && loaded.diagnostics.size() == 1)
+      loaded.diagnostics.front().hint = "name a file with --config, or a directory to serve with --static";
+    return loaded;
+  }
   const std::string address = options.listen.empty() ? std::string{config::kDefaultStaticAddress} : options.listen;
   return {.config = std::make_shared<config::Config>(config::for_static(options.static_root, address)),
           .diagnostics = {}};

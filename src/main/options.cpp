@@ -59,7 +59,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   if (schema) options.action = Action::kDumpSchema;
   if (reference == "config") options.action = Action::kDumpConfigReference;
   if (reference == "signals") options.action = Action::kDumpSignalReference;
-  if (options.config_path.empty() && options.static_root.empty()) options.config_path = kDefaultConfig;
+  if (options.config_path.empty() && options.static_root.empty()) {
+    options.config_path = kDefaultConfig;
+    options.config_is_default = true;
+  }
   return options;
 }
 

@@ -8,8 +8,8 @@
 #include <sys/epoll.h>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/join.hpp"
 #include "config/diff.hpp"
 #include "log/log.hpp"
 #include "os/process.hpp"
@@ -273,7 +273,7 @@ void Master::begin_stop(StopKind kind) {
 void Master::warn_about_unused_sockets() const {
   if (const auto unused = listeners_.unused_systemd_names(); !unused.empty())
     log::warn("systemd passed sockets that no pool listens on: {}; add listen = [\"systemd:NAME\"]",
-              fmt::join(unused, ", "));
+              joined(unused));
 }
 
 std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() const {

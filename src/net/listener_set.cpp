@@ -4,8 +4,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/join.hpp"
 #include "os/process.hpp"
 
 namespace prong::net {
@@ -25,7 +25,7 @@ Result<Listener> ListenerSet::open(const Address& address, const ListenOptions& 
   if (sockets.empty())
     return failure(fmt::format("systemd passed no socket named \"{}\"", address.name),
                    names.empty() ? "no socket was passed at all: start prongd by its socket unit"
-                                 : fmt::format("it passed: {}", fmt::join(names, ", ")));
+                                 : fmt::format("it passed: {}", joined(names)));
   return Listener::adopt(address, std::move(sockets), options);
 }
 
