@@ -1,0 +1,130 @@
+// Bytes from anywhere against a session: whatever they are and however they are cut into pieces, every answer is well
+// formed, nothing is kept beyond the limits, and the pieces make no difference.
+//
+// The input: one byte that chooses a way of splitting, one that chooses when the client goes away or the server drains,
+// the rest is what the client sends.
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/session.hpp"
+#include "http_driver.hpp"
+
+namespace {
+
+using namespace prong;
+using namespace prong::test;
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  (void)std::fprintf(stderr, "violated: %s\n", what);
+  std::abort();
+}
+
+// Small, so that the fuzzer reaches them.
+const http::Limits kLimits{.max_header = {512}, .max_fields = 16, .max_dropped_body = {256}};
+
+// A cheap source of piece sizes that depends on the input alone.
+class Splitter {
+ public:
+  explicit Splitter(std::uint8_t seed) : state_(seed) {}
+  std::size_t next() {
+    if (state_ == 0) return 1;
+    state_ = state_ * 1103515245U + 12345U;
+    return (state_ >> 16U) % 61U + 1;
+  }
+
+ private:
+  std::uint32_t state_;
+};
+
+void check_rest_state(const http::Session& session, std::size_t piece) {
+  require(session.buffered() <= kLimits.max_header.bytes + piece, "what is kept is bounded");
+  switch (session.phase()) {
+    case http::Phase::kIdle:
+    case http::Phase::kHeader:
+    case http::Phase::kBody:
+      require(session.wants_read() && !session.finished(), "a session that waits for bytes reads");
+      break;
+    case http::Phase::kClosed:
+      require(session.finished() && !session.wants_read(), "a closed session is finished");
+      require(session.buffered() == 0, "a closed session keeps nothing");
+      break;
+    case http::Phase::kSending:
+      require(false, "drained output leaves nothing to send");
+      break;
+  }
+}
+
+// All that comes out, the output being taken in small portions now and then.
+struct Conversation {
+  std::string said = {};
+  std::vector<std::string> seen = {};
+};
+
+Conversation converse_in_pieces(std::string_view bytes, std::uint8_t seed, std::uint8_t event) {
+  Echo handler;
+  http::Session session(handler, kLimits, clock_at_rest);
+  Conversation result;
+  Splitter splitter(seed);
+  std::size_t pieces = 0;
+  for (std::size_t at = 0; at < bytes.size() && !session.finished(); ++pieces) {
+    if (event >= 0x80 && pieces == (event & 0x3FU))
+      (event & 0x40U) != 0 ? session.announce_close() : session.header_timed_out();
+    const std::string_view piece = bytes.substr(at, splitter.next());
+    at += piece.size();
+    session.receive(bytes_of(piece));
+    result.said += drain(session);
+    check_rest_state(session, piece.size());
+  }
+  session.receive_end();
+  result.said += drain(session);
+  require(session.finished() && !session.wants_read(), "after the end of the input the session is finished");
+  require(session.phase() == http::Phase::kClosed, "and closed");
+  require(session.requests() == handler.seen.size(), "every request is counted");
+  result.seen = handler.seen;
+  return result;
+}
+
+void check_answers(const Conversation& conversation) {
+  std::vector<std::string> requests = conversation.seen;
+  std::vector<Answer> answers;
+  try {
+    answers = answers_in(conversation.said, requests);
+  } catch (const std::exception& exception) {
+    // An error answer to a HEAD that no handler has seen has no body either.
+    requests.emplace_back("HEAD");
+    try {
+      answers = answers_in(conversation.said, requests);
+    } catch (const std::exception& again) {
+      require(false, again.what());
+    }
+  }
+  require(answers.size() == conversation.seen.size() || answers.size() == conversation.seen.size() + 1,
+          "one answer for each request, and at most one refusal");
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const bool last = i + 1 == answers.size();
+    require(answers[i].status >= 200 && answers[i].status < 600, "a final status");
+    require(!answers[i].field("Date").empty(), "a date");
+    require(last || answers[i].field("Connection") != "close", "nothing after an answer that closes");
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 2) return 0;
+  const std::string bytes(data + 2, data + size);
+  const Conversation pieces = converse_in_pieces(bytes, data[0], data[1]);
+  check_answers(pieces);
+  // Without events from outside, the pieces make no difference.
+  if (data[1] >= 0x80) return 0;
+  const Conversation whole = converse_in_pieces(bytes, 0, 0);
+  require(whole.said == pieces.said && whole.seen == pieces.seen, "the pieces make no difference");
+  return 0;
+}
