@@ -49,7 +49,10 @@ class Differ {
     const bool was = key.access.parts(before) > 0;
     const bool is = key.access.parts(after) > 0;
     const std::string name = fmt::format("{}{}", prefix, key.name);
-    if (was && is) return compare(*key.section, key.access.part(before, 0), key.access.part(after, 0), name + ".");
+    if (was && is) {
+      compare(*key.section, key.access.part(before, 0), key.access.part(after, 0), name + ".");
+      return;
+    }
     if (is) lines_.push_back(name + " added");
     if (was) lines_.push_back(name + " removed");
   }

@@ -124,11 +124,14 @@ class SchemaWriter {
   void write_key(const Section& section, const Key& key) {
     switch (key.access.kind) {
       case Kind::kTable:
-        return write_object(*key.section);
+        write_object(*key.section);
+        return;
       case Kind::kPools:
-        return write_pools(key);
+        write_pools(key);
+        return;
       case Kind::kListeners:
-        return write_listeners(key);
+        write_listeners(key);
+        return;
       case Kind::kTexts:
         write_texts(key);
         break;
@@ -188,7 +191,10 @@ class SchemaWriter {
 
   // A value, or one of the words that may stand for it.
   void write_scalar(const Key& key) {
-    if (key.words.empty()) return write_type(key);
+    if (key.words.empty()) {
+      write_type(key);
+      return;
+    }
     json_.member("anyOf", '[');
     json_.next();
     json_.open('{');
@@ -206,32 +212,42 @@ class SchemaWriter {
   void write_type(const Key& key) {
     switch (key.access.kind) {
       case Kind::kFlag:
-        return json_.member("type", "boolean");
+        json_.member("type", "boolean");
+        break;
       case Kind::kCount:
         json_.member("type", "integer");
-        return write_range("minimum", "maximum", key.range);
+        write_range("minimum", "maximum", key.range);
+        break;
       case Kind::kDuration:
-        return write_pattern(kDurationPattern);
+        write_pattern(kDurationPattern);
+        break;
       case Kind::kSize:
-        return write_pattern(kSizePattern);
+        write_pattern(kSizePattern);
+        break;
       case Kind::kOctal:
-        return write_pattern(kOctalPattern);
+        write_pattern(kOctalPattern);
+        break;
       case Kind::kChoice:
         json_.member("enum", '[');
         for (const std::string_view choice : key.access.choices) write_element(choice);
-        return json_.close(']');
+        json_.close(']');
+        break;
       case Kind::kPath:
         // Beside a word a path needs a slash.
-        if (!key.words.empty()) return write_pattern("/");
+        if (!key.words.empty()) {
+          write_pattern("/");
+          return;
+        }
         [[fallthrough]];
       case Kind::kText:
         json_.member("type", "string");
-        return write_range("minLength", "maxLength", key.range);
+        write_range("minLength", "maxLength", key.range);
+        break;
       case Kind::kTexts:
       case Kind::kTable:
       case Kind::kListeners:
       case Kind::kPools:
-        return;  // not scalar
+        break;  // not scalar
     }
   }
 

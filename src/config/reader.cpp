@@ -90,7 +90,10 @@ class Reader {
  public:
   void read_main_file(const std::string& path) {
     auto text = read_whole_file(path);
-    if (!text) return unreadable(path, {.file = path}, text.error());
+    if (!text) {
+      unreadable(path, {.file = path}, text.error());
+      return;
+    }
     if (!read_source(*text, path)) return;
     may_include_ = false;
     const std::vector<Include> includes = std::exchange(includes_, {});
@@ -168,7 +171,10 @@ class Reader {
   void read_matching(const Include& include) {
     const std::string pattern = absolute_path(include.pattern, folder_of(config_->sources.front()));
     auto paths = matching_files(pattern);
-    if (!paths) return unreadable(pattern, include.position, paths.error());
+    if (!paths) {
+      unreadable(pattern, include.position, paths.error());
+      return;
+    }
     for (const std::string& path : *paths) {
       // A file that two patterns match, or the main file itself, is read once.
       const std::string main = absolute_path(config_->sources.front(), working_directory());
@@ -185,19 +191,28 @@ class Reader {
   void read_entry(const Section& section, void* owner, const toml::key& key, const toml::node& node,
                   const std::string& prefix) {
     const Key* known = section.find(key.str());
-    if (known == nullptr) return unknown_key(section, key, prefix);
+    if (known == nullptr) {
+      unknown_key(section, key, prefix);
+      return;
+    }
     const std::string name = joined(prefix, key.str());
-    if (&section == &root_section() && known->access.kind == Kind::kTable && config_->position_of(name) != nullptr)
-      return defined_twice(name, at(key, node));
+    if (&section == &root_section() && known->access.kind == Kind::kTable && config_->position_of(name) != nullptr) {
+      defined_twice(name, at(key, node));
+      return;
+    }
     switch (known->access.kind) {
       case Kind::kTable:
-        return read_part(*known, owner, at(key, node), node, name);
+        read_part(*known, owner, at(key, node), node, name);
+        break;
       case Kind::kListeners:
-        return read_list(*known, owner, node, name);
+        read_list(*known, owner, node, name);
+        break;
       case Kind::kPools:
-        return read_pools(*known, owner, node, name);
+        read_pools(*known, owner, node, name);
+        break;
       case Kind::kTexts:
-        return read_texts(*known, owner, key, node, name);
+        read_texts(*known, owner, key, node, name);
+        break;
       case Kind::kFlag:
       case Kind::kCount:
       case Kind::kDuration:
@@ -206,16 +221,18 @@ class Reader {
       case Kind::kChoice:
       case Kind::kText:
       case Kind::kPath:
-        return read_value(*known, owner, node, name);
+        read_value(*known, owner, node, name);
+        break;
     }
   }
 
   void unknown_key(const Section& section, const toml::key& key, const std::string& prefix) {
     const std::string place = prefix.empty() ? "at the top level" : "in " + prefix;
     const std::string shown = in_quotes(escaped(key.str()));
-    if (std::ranges::find(section.later, key.str()) != section.later.end())
-      return complain(at(key.source()), fmt::format("{} {} is not part of this version", shown, place),
-                      app_hint(section));
+    if (std::ranges::find(section.later, key.str()) != section.later.end()) {
+      complain(at(key.source()), fmt::format("{} {} is not part of this version", shown, place), app_hint(section));
+      return;
+    }
     std::vector<std::string_view> names;
     for (const Key& known : section.keys) names.push_back(known.name);
     const std::string home = home_of(key.str(), root_section(), {});
@@ -251,7 +268,10 @@ class Reader {
     note(name, position);
     if (key.access.place != nullptr) key.access.place(owner, position);
     auto value = parse_value(key, name, found_in(node));
-    if (!value) return complain(position, value.error().message, value.error().hint);
+    if (!value) {
+      complain(position, value.error().message, value.error().hint);
+      return;
+    }
     key.access.set(owner, resolved(key, *std::move(value)));
   }
 
@@ -265,7 +285,10 @@ class Reader {
   void read_texts(const Key& key, void* owner, const toml::key& toml_key, const toml::node& node,
                   const std::string& name) {
     const toml::array* array = node.as_array();
-    if (array == nullptr) return wrong_type(key, node, name);
+    if (array == nullptr) {
+      wrong_type(key, node, name);
+      return;
+    }
     note(name, at(node.source()));
     if (!number_of_entries_is_good(key, *array, name)) return;
     std::vector<std::string> texts;
@@ -279,7 +302,10 @@ class Reader {
       texts.push_back(value ? std::get<std::string>(*value) : std::string{});
       if (key.access.set == nullptr && value) includes_.push_back({texts.back(), at(element.source())});
     }
-    if (key.access.set != nullptr) return key.access.set(owner, texts);
+    if (key.access.set != nullptr) {
+      key.access.set(owner, texts);
+      return;
+    }
     if (!may_include_)
       complain(at(toml_key.source()), "include inside an included file", "list every file in the main file");
   }
@@ -293,7 +319,10 @@ class Reader {
   void read_part(const Key& key, void* owner, const Position& position, const toml::node& node,
                  const std::string& name) {
     const toml::table* table = node.as_table();
-    if (table == nullptr) return wrong_type(key, node, name);
+    if (table == nullptr) {
+      wrong_type(key, node, name);
+      return;
+    }
     note(name, position);
     read_table(*key.section, key.access.add_part(owner), *table, position, name);
   }
@@ -335,7 +364,10 @@ class Reader {
 
   void read_list(const Key& key, void* owner, const toml::node& node, const std::string& name) {
     const toml::array* array = node.as_array();
-    if (array == nullptr) return wrong_type(key, node, name);
+    if (array == nullptr) {
+      wrong_type(key, node, name);
+      return;
+    }
     note(name, at(node.source()));
     if (!number_of_entries_is_good(key, *array, name)) return;
     const Key& label = *std::ranges::find(key.section->keys, Presence::kRequired, &Key::presence);
@@ -360,8 +392,10 @@ class Reader {
   void read_pools(const Key& key, void* owner, const toml::node& node, const std::string& name) {
     pool_seen_ = true;
     const toml::table* table = node.as_table();
-    if (table == nullptr)
-      return complain(at(node.source()), fmt::format("{} cannot be {}", name, type_text(node)), "write [pool.NAME]");
+    if (table == nullptr) {
+      complain(at(node.source()), fmt::format("{} cannot be {}", name, type_text(node)), "write [pool.NAME]");
+      return;
+    }
     if (table->empty()) pool_seen_ = false;
     for (const auto& [toml_key, pool] : in_file_order(*table)) read_pool(key, owner, *toml_key, *pool, name);
   }
@@ -383,10 +417,12 @@ class Reader {
                  const std::string& prefix) {
     const std::string name = joined(prefix, toml_key.str());
     const toml::table* table = node.as_table();
-    if (table == nullptr)
-      return complain(at(toml_key.source()), fmt::format("{} cannot be {}", name, type_text(node)),
-                      fmt::format("{} is a pool's name here; keys of a pool stand in [pool.NAME]",
-                                  in_quotes(escaped(toml_key.str()))));
+    if (table == nullptr) {
+      complain(at(toml_key.source()), fmt::format("{} cannot be {}", name, type_text(node)),
+               fmt::format("{} is a pool's name here; keys of a pool stand in [pool.NAME]",
+                           in_quotes(escaped(toml_key.str()))));
+      return;
+    }
     if (!is_pool_name(toml_key.str()))
       complain(at(toml_key.source()), fmt::format("{} is no name for a pool", in_quotes(escaped(toml_key.str()))),
                "use 1 to 64 ASCII letters, digits, _ and -");

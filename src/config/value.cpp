@@ -294,7 +294,7 @@ std::string toml_text(const Key& key, const Value& value) {
 }
 
 std::string plain_text(const Key& key, const Value& value) {
-  const std::string text = toml_text(key, value);
+  std::string text = toml_text(key, value);
   const auto* string = std::get_if<std::string>(&value);
   if (text.size() <= 2 || text.front() != '"') return text;  // "" stays visible
   return string != nullptr ? escaped(*string, string->size()) : text.substr(1, text.size() - 2);
