@@ -37,6 +37,7 @@ struct Slot {
   StopPlan stop_plan;
   std::size_t stop_step = 0;
   bool channel_ended = false;
+  std::optional<os::TimePoint> exit_due;  // its channel has ended: by when it must have exited
   std::string killed_because;
   std::string start_failure;
   std::string retired_because;

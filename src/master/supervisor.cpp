@@ -33,6 +33,11 @@ LifeFacts life_facts(const Slot& slot, os::TimePoint now) {
   return facts;
 }
 
+// A process closes its descriptors before its parent can reap it (Linux kernel/exit.c: exit_files comes before
+// exit_notify), so the end of a channel nearly always means that SIGCHLD follows. Only a worker that is still there
+// after this time has closed its channel and goes on.
+constexpr Duration kExitTime{100};
+
 class WorkerChild final : public os::ChildMain {
  public:
   WorkerChild(WorkerMain worker_main, ipc::Inheritance inheritance, const config::PoolConfig& pool,
@@ -297,6 +302,7 @@ void Supervisor::release(Slot& slot) {
   slot.stop_plan = {};
   slot.stop_step = 0;
   slot.channel_ended = false;
+  slot.exit_due.reset();
   slot.killed_because.clear();
   slot.start_failure.clear();
   slot.retired_because.clear();
@@ -335,6 +341,7 @@ void Supervisor::drain_channel(const Place& place, os::TimePoint now) {
         [[fallthrough]];
       case ipc::Channel::Kind::kEnd:
         slot.channel_ended = true;
+        slot.exit_due = now + kExitTime;
         epoll_->remove(slot.channel.fd());
         break;
     }
@@ -388,7 +395,10 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
 
 void Supervisor::handle_ended_channels(os::TimePoint now) {
   for_each_slot([&](const Place& place) {
-    if (place.slot->pid > 0 && place.slot->channel_ended) apply(place, SlotEvent::kChannelEof, {}, now);
+    Slot& slot = *place.slot;
+    if (!slot.exit_due || *slot.exit_due > now) return;
+    slot.exit_due.reset();
+    apply(place, SlotEvent::kChannelEof, {}, now);
   });
 }
 
@@ -439,7 +449,8 @@ std::optional<os::TimePoint> Supervisor::next_deadline() const {
   for (const auto& generation : generations_)
     for (const Pool& pool : generation->pools)
       for (const Slot& slot : pool.slots)
-        if (slot.deadline && (!nearest || *slot.deadline < *nearest)) nearest = slot.deadline;
+        for (const auto& deadline : {slot.deadline, slot.exit_due})
+          if (deadline && (!nearest || *deadline < *nearest)) nearest = deadline;
   return nearest;
 }
 
