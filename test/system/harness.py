@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -158,12 +159,28 @@ def unix_names():
                                      Path("/proc/net/unix").read_text().splitlines()[1:]) if len(fields) == 8}
 
 
+def tcp_inode(local, remote, family=socket.AF_INET):
+    """The inode of the TCP socket with those two (host, port), or 0 when no process holds it yet.
+
+    Asked by sock_diag(7), which looks one socket up: /proc/net/tcp lists every TIME_WAIT of a load test.
+    """
+    pack = lambda host: socket.inet_pton(family, host).ljust(16, b"\0")
+    wanted = struct.pack("!HH16s16sIII", local[1], remote[1], pack(local[0]), pack(remote[0]), 0, 0xffffffff, 0xffffffff)
+    request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 0xffffffff) + wanted
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as asker:  # NETLINK_SOCK_DIAG
+        # struct nlmsghdr: length, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, sequence, pid
+        asker.sendall(struct.pack("=IHHII", 16 + len(request), 20, 1, 0, 0) + request)
+        answer = asker.recv(4096)
+    if struct.unpack_from("=H", answer, 4)[0] != 20:  # an error: no such socket
+        return 0
+    return struct.unpack_from("=I", answer, 16 + 4 + 48 + 16)[0]  # inet_diag_msg.idiag_inode
+
+
 def holder_of(connection, pids):
     """Which of those processes holds the other end of a TCP connection; None while it waits to be accepted."""
-    mine, theirs = connection.socket.getsockname()[1], connection.socket.getpeername()[1]
-    inodes = {f"socket:[{inode}]" for local, remote, _, inode in tcp_rows() if (local, remote) == (theirs, mine)}
+    inode = tcp_inode(connection.socket.getpeername()[:2], connection.socket.getsockname()[:2], connection.socket.family)
     for pid in pids:
-        if inodes & set(descriptors(pid).values()):
+        if inode and f"socket:[{inode}]" in descriptors(pid).values():
             return pid
     return None
 
