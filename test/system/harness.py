@@ -28,6 +28,7 @@ import pytest
 from limits import LIMIT, PRONGD, SCALE, is_sanitized
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+DESCRIPTORS_PER_WORKER = 2  # what the master holds for each: a channel and a scoreboard
 
 LINE = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?P<level>debug|info|warn|error) +(?P<subject>\S.*?): (?P<text>.*)$")
@@ -402,7 +403,7 @@ class Daemon:
         self.config_path = config_path
         self.log = Log()
         self.expected = []  # regexes of warn and error lines that the test announced
-        self.descriptor_change = 0  # how many more the master may hold at the end than when it was ready
+        self._descriptor_change = 0
         self.baseline = None
         self.expected_status = 0
         self._log_file = log_file
@@ -541,14 +542,25 @@ class Daemon:
     # --- the invariants
 
     def note_baseline(self):
-        self.baseline = descriptors(self.pid)
+        """What the master holds at rest: it sleeps, and what it opened for a moment (to notify systemd) is closed."""
+
+        def at_rest():
+            turns, found = context_switches(self.pid), descriptors(self.pid)
+            still = process(self.pid).state == "S" and descriptors(self.pid) == found
+            return found if still and context_switches(self.pid) == turns else None
+
+        self.baseline = wait_until(at_rest, "the master at rest")
+
+    def expect_more(self, *, workers=0, listeners=0):
+        """Announces that the master holds more (or fewer) workers and listeners at the end than when it was ready."""
+        self._descriptor_change = workers * DESCRIPTORS_PER_WORKER + listeners
 
     def check_quiet(self):
         """A master at rest has no zombie and as many descriptors as when it was ready."""
         wait_until(lambda: not [child for child in self.children() if child.state == "Z"],
                    lambda: f"zombies reaped: {self.children()}")
         if self.baseline is not None:
-            wanted = len(self.baseline) + self.descriptor_change
+            wanted = len(self.baseline) + self._descriptor_change
             wait_until(lambda: len(descriptors(self.pid)) == wanted,
                        lambda: f"the master to hold {wanted} descriptors; at ready: {sorted(self.baseline.values())}, "
                        f"now: {sorted(descriptors(self.pid).values())}")

@@ -51,7 +51,7 @@ listen = ["127.0.0.1:99999"]
     assert done.returncode == 2
     text = done.stdout + done.stderr
     for place, words in (("3:1", "listen"), ("4:11", "workers"), ("5:20", "30s"), ("6:19", "/nonexistent/site"),
-                         ("8:2", "static"), ("9:11", "99999")):
+                         ("8:1", "static"), ("9:11", "99999")):
         assert any(f"prongd.toml:{place}: error: " in line and words in line for line in text.splitlines()), \
             f"{place} {words} in:\n{text}"
 

@@ -3,9 +3,9 @@ the master stays up where it had been up."""
 
 import contextlib
 import os
-import resource
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -22,6 +22,12 @@ def loops(daemon, number):
     wait_until(lambda: harness.context_switches(daemon.pid) >= before + number, f"{number} turns of the master's loop")
 
 
+def limit_processes(daemon, most):
+    """Sets the soft RLIMIT_NPROC of a running master of SOMEBODY, as that user: root may lack CAP_SYS_RESOURCE."""
+    subprocess.run(["prlimit", f"--pid={daemon.pid}", f"--nproc={most}:"], user=SOMEBODY, group=SOMEBODY,
+                   extra_groups=[], check=True)
+
+
 def told(daemon, pattern, after=0):
     """The lines that tell a fault, without the master's verdict, which names its reason once more."""
     return [match.string for match in daemon.log.find(pattern, after)
@@ -36,7 +42,7 @@ def test_a_fork_that_fails_is_told_once_and_tried_until_it_works(session):
     other = daemon.workers()[1]
     mark = daemon.log.mark()
     # Two processes are left after the kill; no third may start.
-    resource.prlimit(daemon.pid, resource.RLIMIT_NPROC, (2, 2))
+    limit_processes(daemon, 2)
     daemon.kill_worker(victim)
     daemon.expect(r"(warn|error) +master: .*(cannot fork: Resource temporarily unavailable|fork works again)")
     daemon.wait(r"cannot fork.*Resource temporarily unavailable", mark)
@@ -44,7 +50,7 @@ def test_a_fork_that_fails_is_told_once_and_tried_until_it_works(session):
     assert get(daemon.address()).status == 200
     assert daemon.workers() == {1: other}
     assert len(told(daemon, r"(warn|error) .*cannot fork", mark)) == 1
-    resource.prlimit(daemon.pid, resource.RLIMIT_NPROC, (100, 100))
+    limit_processes(daemon, 100)
     daemon.wait(r"files/worker\[0\] gen=1 pid=\d+: ready", mark)
     assert daemon.workers()[1] == other
 
@@ -54,11 +60,11 @@ def test_a_reload_whose_forks_fail_rolls_back(session):
     session.folder.chmod(0o777)
     daemon = session.start(session.pool(workers=2, start_attempts=2), user=SOMEBODY)
     before = daemon.workers()
-    resource.prlimit(daemon.pid, resource.RLIMIT_NPROC, (3, 3))
+    limit_processes(daemon, 3)
     lines = daemon.reload_fails()
     assert any("fork" in line for line in lines), lines
     assert daemon.workers() == before and get(daemon.address()).status == 200
-    resource.prlimit(daemon.pid, resource.RLIMIT_NPROC, (100, 100))
+    limit_processes(daemon, 100)
     daemon.reload()
 
 
@@ -127,11 +133,10 @@ def test_a_log_that_cannot_be_written_is_told_once_and_the_service_goes_on(sessi
 
 def test_a_log_file_that_cannot_be_opened_is_an_error_at_boot(session):
     daemon = session.start(harness.table("log", target="/nonexistent/prongd.log") + session.pool(), ready=False)
-    daemon.expect(r"cannot open the log file")
-    status = daemon.wait_exit()
-    daemon.expected_status = status
-    assert status in (2, 3)
-    assert daemon.log.find(r"cannot open the log file \"/nonexistent/prongd\.log\": No such file or directory")
+    daemon.expect(r"/nonexistent/prongd\.log|^prongd: 1 error")
+    daemon.expected_status = 2
+    assert daemon.wait_exit() == 2
+    assert daemon.log.find(r"prongd\.toml:2:10: error: .*\"/nonexistent/prongd\.log\".*No such file or directory")
 
 
 def test_nobody_who_reads_the_log_does_not_block_the_master(session):
@@ -193,7 +198,7 @@ def test_an_unreadable_config_is_status_2_at_boot_and_a_failed_reload_later(sess
     assert daemon.workers() == before
     again = session.start(arguments=["--config", str(daemon.config_path)], user=SOMEBODY, ready=False)
     again.expected_status = 2
-    again.expect(r"prongd\.toml.*Permission denied")
+    again.expect(r"prongd\.toml.*Permission denied|^prongd: 1 error")
     assert again.wait_exit() == 2
     assert again.log.find(r"prongd\.toml.*Permission denied")
     daemon.config_path.chmod(0o644)

@@ -162,9 +162,9 @@ def test_what_systemd_told_the_master_does_not_stay_in_the_environment(session):
 def test_ps_tells_master_and_workers_apart(session):
     daemon = session.start(session.pool(workers=1))
     title = open(f"/proc/{daemon.workers()[0]}/cmdline", "rb").read().rstrip(b"\0").decode()
-    assert "prongd" in title and "files" in title and "worker" in title, title
+    assert title.startswith("prongd: files/worker[0] gen=1"), title
     master = open(f"/proc/{daemon.pid}/cmdline", "rb").read().rstrip(b"\0").decode()
-    assert "worker" not in master
+    assert "worker[" not in master and str(daemon.config_path) in master
 
 
 def test_the_channel_of_a_worker_closes_when_the_master_lets_go(session):

@@ -147,7 +147,7 @@ def test_a_backlog_above_somaxconn_is_a_warning_that_names_both(session):
     limit = int(open("/proc/sys/net/core/somaxconn", encoding="ascii").read())
     daemon = session.start(session.pool(listen=[{"address": "127.0.0.1:0", "backlog": limit + 1000}]), ready=False)
     daemon.expect(r"warn +master: .*somaxconn")
-    daemon.wait(rf"warn +master: .*{limit + 1000}.*somaxconn.*{limit}|warn +master: .*somaxconn.*{limit}.*{limit + 1000}")
+    daemon.wait(rf"warn +master: .*127\.0\.0\.1:0: .*\b{limit + 1000}\b.*\b{limit}\b.*somaxconn")
     daemon.wait(r"ready: generation 1")
 
 

@@ -138,7 +138,7 @@ def test_the_status_follows_the_pools(session):
     daemon.send(signal.SIGTTIN)
     harness.wait_until(lambda: any("files 3/3" in m.get("STATUS", "") for m in notify.messages[said:]),
                        lambda: f"a STATUS with 3/3: {notify.messages[said:]}")
-    daemon.descriptor_change = 1
+    daemon.expect_more(workers=1)
     assert get(daemon.address()).status == 200
 
 

