@@ -184,8 +184,8 @@ std::string format_date(std::time_t time) {
 }
 
 std::string_view cached_date(std::time_t time) {
-  thread_local std::time_t made_for = 0;
-  thread_local std::string text;
+  static thread_local std::time_t made_for = 0;
+  static thread_local std::string text;
   if (text.empty() || made_for != time) {
     text = format_date(time);
     made_for = time;

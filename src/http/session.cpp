@@ -194,17 +194,20 @@ void Session::refuse(const Cursor& cursor, std::uint16_t status) {
 }
 
 void Session::send(Response response, std::string_view method, AfterAnswer after) {
-  const bool closes = after == AfterAnswer::kClose;
+  HeadFields fields{.date = cached_date(clock_()), .server = limits_->server_header};
   // HTTP/1.0 closes unless both sides say otherwise; 1.1 stays open unless one does.
-  const bool says_keep_alive = !closes && parser_.head().version_minor == 0;
-  HeadFields fields{.date = cached_date(clock_()),
-                    .server = limits_->server_header,
-                    .connection = closes ? "close" : (says_keep_alive ? "keep-alive" : "")};
+  if (after == AfterAnswer::kClose)
+    fields.connection = "close";
+  else if (parser_.head().version_minor == 0)
+    fields.connection = "keep-alive";
   if (!forbids_body(response.status)) fields.content_length = body_size(response);
   append_head(output_.text(), response, fields);
-  closing_ = closing_ || closes;
+  closing_ = closing_ || after == AfterAnswer::kClose;
   if (method == "HEAD" || forbids_body(response.status)) return;
-  std::visit([this](auto&& body) { output_.append(std::move(body)); }, std::move(response.body));
+  if (auto* const file = std::get_if<FileBody>(&response.body))
+    output_.append(std::move(*file));
+  else
+    output_.append(std::move(std::get<std::string>(response.body)));
 }
 
 void Session::header_timed_out() {

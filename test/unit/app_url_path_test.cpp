@@ -9,7 +9,6 @@
 using namespace std::string_literals;
 using prong::app::directory_url_path;
 using prong::app::parse_url_path;
-using prong::app::UrlPath;
 
 TEST_CASE("a path is decoded and made relative, without dots and empty parts") {
   struct Row {

@@ -37,7 +37,7 @@ TEST_CASE("all three forms are read") {
   CHECK(parse_date("Sun, 06 Nov 1994 08:49:37 GMT", kNow) == kExample);
   CHECK(parse_date("Sunday, 06-Nov-94 08:49:37 GMT", kNow) == kExample);
   CHECK(parse_date("Sun Nov  6 08:49:37 1994", kNow) == kExample);
-  CHECK(parse_date("Wed Nov 16 08:49:37 1994", kNow) == kExample + 10 * 86400);
+  CHECK(parse_date("Wed Nov 16 08:49:37 1994", kNow) == kExample + 864'000);
 }
 
 TEST_CASE("a year of two digits is not taken for one more than 50 years ahead") {
