@@ -307,6 +307,7 @@ def test_a_reload_asked_for_during_a_reload_runs_afterwards(session):
     daemon.wait(r"reload done: generation 2\b")
     daemon.wait(r"reload done: generation 3\b")
     assert len(daemon.workers(generation=3)) == 3
+    daemon.expect_more(workers=2)
     daemon.wait(r"gen=[12] pid=\d+: exited with status 0", count=2)
 
 
