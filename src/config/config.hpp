@@ -65,7 +65,7 @@ inline constexpr EnumText<Concurrency, 1> kConcurrencyText{{{{Concurrency::kEven
 // The size that is no limit: RLIM_INFINITY of setrlimit(2) has the same value.
 inline constexpr ByteSize kUnlimited{std::numeric_limits<std::uint64_t>::max()};
 
-// Table `rlimits`: soft and hard limit are set to the same value. Nothing: inherited from the master.
+// Table `rlimits`: soft and hard limit are set to the same value. Nothing: as the master has it.
 struct RlimitsConfig {
   std::optional<std::uint64_t> nofile = {};    // RLIMIT_NOFILE, descriptors
   std::optional<ByteSize> core = {};           // RLIMIT_CORE; may be kUnlimited

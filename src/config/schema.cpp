@@ -167,7 +167,9 @@ constexpr std::array kRlimitKeys{
         .unit = "descriptors",
         .words = kInheritOnly,
         .example = "65536",
-        .doc = "RLIMIT_NOFILE: open descriptors; each connection needs one, and one more while it gets a file."},
+        .doc = "RLIMIT_NOFILE: open descriptors; each connection needs one, and one more while it gets a file, so a "
+               "worker "
+               "holds half as many connections. `\"inherit\"`: as many as the hard limit allows."},
     Key{.name = "core",
         .access = member<&RlimitsConfig::core>(),
         .words = kInheritOrUnlimited,

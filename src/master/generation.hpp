@@ -74,7 +74,7 @@ struct Generation {
   GenerationPhase phase = GenerationPhase::kRaising;
   std::vector<Pool> pools;
   std::optional<std::string> failure;  // while raising: why it will never be ready
-  bool replaced = true;                // while retiring: another generation serves; false when the daemon stops
+  bool replaced = true;                // while retiring: somebody else serves; false when the daemon stops
 };
 
 }  // namespace prong::master

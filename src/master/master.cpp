@@ -223,7 +223,7 @@ void Master::commit() {
   const std::set<std::string> kept = addresses_of(*serving_);
   const std::string summary = fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_));
   if (before != nullptr) {
-    supervisor_.retire(*before, kept);
+    supervisor_.retire(*before, kept, now_);
     // Workers of the old generation get their Stop, and what they must serve to its end, before the master lets go of
     // listeners that only they have.
     supervisor_.reconcile(now_);
@@ -241,7 +241,7 @@ void Master::commit() {
 void Master::roll_back(std::string_view reason) {
   std::set<std::string> kept;
   if (serving_ != nullptr) kept = addresses_of(*serving_);
-  if (raising_ != nullptr) supervisor_.retire(*std::exchange(raising_, nullptr), kept);
+  if (raising_ != nullptr) supervisor_.retire(*std::exchange(raising_, nullptr), kept, now_);
   (void)listeners_.retain_only(kept);
   log::error("reload failed: {}; generation {} goes on", reason, serving_->number);
   last_reload_ = fmt::format("; the last reload failed: {}", reason);
@@ -258,13 +258,14 @@ void Master::boot_failed(std::string_view reason) {
 void Master::begin_stop(StopKind kind) {
   stop_ = kind;
   reload_wanted_ = false;
-  manager_.stopping(kind == StopKind::kFast ? "stopping fast" : "stopping: the workers finish what they have");
-  if (raising_ != nullptr) {
-    if (serving_ != nullptr) log::info("the reload that was under way is given up");
-    supervisor_.retire(*std::exchange(raising_, nullptr), serving_ != nullptr ? addresses_of(*serving_)
-                                                                             : std::set<std::string>{});
+  if (raising_ != nullptr && serving_ != nullptr) {
+    log::info("the reload that was under way is given up");
+    // Each RELOADING=1 needs its READY=1 (sd_notify(3)).
+    manager_.ready(fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_)));
   }
-  if (serving_ != nullptr) supervisor_.retire(*std::exchange(serving_, nullptr), {});
+  manager_.stopping(kind == StopKind::kFast ? "stopping fast" : "stopping: the workers finish what they have");
+  raising_ = serving_ = nullptr;
+  supervisor_.retire_all(now_);
   // The workers hold the sockets: what waits in their queues is served, and the last worker to leave closes them.
   listeners_.close_all();
   if (kind == StopKind::kFast) supervisor_.stop_fast(now_);

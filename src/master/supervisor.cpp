@@ -111,13 +111,32 @@ void Supervisor::commit(Generation& generation, os::TimePoint /*now*/) {
   }
 }
 
-void Supervisor::retire(Generation& generation, const std::set<std::string>& kept) {
+void Supervisor::retire(Generation& generation, const std::set<std::string>& kept, os::TimePoint now) {
   generation.phase = GenerationPhase::kRetiring;
-  generation.replaced = !kept.empty();
   for (Pool& pool : generation.pools) {
     pool.serve_backlog = 0;
     for (std::size_t i = 0; i < pool.listeners.size(); ++i)
       if (!kept.contains(pool.listeners[i])) pool.serve_backlog |= std::uint64_t{1} << i;
+    // Those that drain already (TERM to the whole process group comes before the master has read its own) hear that
+    // there may be less time now.
+    for (Slot& slot : pool.slots)
+      if (slot.state == SlotState::kDraining) begin_stop({&generation, &pool, &slot}, now);
+  }
+}
+
+void Supervisor::retire_all(os::TimePoint now) {
+  for (const auto& generation : generations_) {
+    generation->replaced = false;
+    // What an older generation must still serve was settled when it was replaced; all that the serving one listens on
+    // is its own from now on.
+    if (generation->phase == GenerationPhase::kServing) {
+      retire(*generation, {}, now);
+      continue;
+    }
+    generation->phase = GenerationPhase::kRetiring;
+    for (Pool& pool : generation->pools)
+      for (Slot& slot : pool.slots)
+        if (slot.state == SlotState::kDraining) begin_stop({generation.get(), &pool, &slot}, now);
   }
 }
 
@@ -171,15 +190,8 @@ void Supervisor::act(const Place& place, SlotAction action, os::TimePoint now) {
       log::write(log::Level::kInfo, subject(place), fmt::format("ready after {}", to_rough_text(now - slot.forked_at)));
       if (place.generation->phase == GenerationPhase::kServing) (void)slot.channel.send(ipc::Serve{});
       return;
-    case SlotAction::kBeginStop: {
-      const config::PoolConfig& pool = *place.pool->config;
-      // While somebody else serves, an idle client has all the time of the drain for its next request. When the daemon
-      // stops, the service is down until the last worker is gone, so only a request that is on its way is waited for.
-      const Duration idle_grace = place.generation->replaced ? pool.graceful_timeout : pool.http.idle_grace;
-      slot.stop_plan = graceful_stop_plan(pool.graceful_timeout, idle_grace);
-      slot.stop_step = 0;
-      return take_stop_step(place, now);
-    }
+    case SlotAction::kBeginStop:
+      return begin_stop(place, now);
     case SlotAction::kNextStopStep:
       ++slot.stop_step;
       return take_stop_step(place, now);
@@ -254,6 +266,20 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
 void Supervisor::report_fork_failure(const Place& place, const Error& error) {
   if (place.pool->fork_failures++ > 0) return;
   log::error("pool {}: {}; trying again with growing pauses, the others go on", place.pool->config->name, error.text());
+}
+
+// Also for a worker that drains already: its time can only become shorter.
+void Supervisor::begin_stop(const Place& place, os::TimePoint now) {
+  Slot& slot = *place.slot;
+  const config::PoolConfig& pool = *place.pool->config;
+  // While somebody else serves, an idle client has all the time of the drain for its next request. When the daemon
+  // stops, the service is down until the last worker is gone, so only a request that is on its way is waited for.
+  const Duration idle_grace = place.generation->replaced ? pool.graceful_timeout : pool.http.idle_grace;
+  const auto earlier = slot.stop_plan.steps.empty() ? std::nullopt : slot.deadline;
+  slot.stop_plan = graceful_stop_plan(pool.graceful_timeout, idle_grace);
+  slot.stop_step = 0;
+  take_stop_step(place, now);
+  if (earlier && *earlier < *slot.deadline) slot.deadline = earlier;
 }
 
 void Supervisor::take_stop_step(const Place& place, os::TimePoint now) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,10 @@ class Supervisor {
   Generation& raise(const ConfigPlan& plan, std::shared_ptr<log::Output> log, StartPatience patience);
   // All its workers accept from now on.
   void commit(Generation& generation, os::TimePoint now);
-  // Its workers drain. `kept`: the addresses from which somebody else goes on accepting; none when the daemon stops.
-  void retire(Generation& generation, const std::set<std::string>& kept);
+  // Its workers drain, since another generation serves. `kept`: the addresses from which that one goes on accepting.
+  void retire(Generation& generation, const std::set<std::string>& kept, os::TimePoint now);
+  // The daemon stops: the workers of all generations drain, those that did so already with less time.
+  void retire_all(os::TimePoint now);
   // Every worker of every generation cuts its connections and exits soon, by force if need be.
   void stop_fast(os::TimePoint now);
 
@@ -76,6 +79,7 @@ class Supervisor {
   void fork_worker(const Place& place, os::TimePoint now);
   [[nodiscard]] Result<pid_t> try_fork(const Place& place);
   void report_fork_failure(const Place& place, const Error& error);
+  void begin_stop(const Place& place, os::TimePoint now);
   void take_stop_step(const Place& place, os::TimePoint now);
   void kill(const Place& place, int signal, os::TimePoint now);
   void note_failed_start(const Place& place, std::string_view reason);

@@ -116,6 +116,16 @@ std::size_t descriptor_limit() {
   return static_cast<std::size_t>(limit.rlim_cur);
 }
 
+Result<void> raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return failure(system_error("cannot read the limit of descriptors", errno));
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return failure(system_error("cannot raise the limit of descriptors", errno));
+  return {};
+}
+
 Result<void> set_resource_limit(int resource, std::string_view name, std::uint64_t value) {
   const rlimit limit{.rlim_cur = value, .rlim_max = value};
   if (::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0) return {};

@@ -63,6 +63,9 @@ struct Exit {
 
 // The number of descriptors that this process may open (RLIMIT_NOFILE, soft).
 [[nodiscard]] std::size_t descriptor_limit();
+// Raises RLIMIT_NOFILE's soft limit to its hard limit. The soft one is low only for the sake of programs that use
+// select(2) (systemd.exec(5), LimitNOFILE=).
+[[nodiscard]] Result<void> raise_descriptor_limit();
 // Sets soft and hard limit. Raising the hard limit needs CAP_SYS_RESOURCE; see setrlimit(2) for resource numbers.
 [[nodiscard]] Result<void> set_resource_limit(int resource, std::string_view name, std::uint64_t value);
 

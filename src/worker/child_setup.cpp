@@ -74,8 +74,9 @@ Result<void> close_everything_else(const ipc::Inheritance& inheritance) {
 }
 
 Result<void> set_rlimits(const config::RlimitsConfig& rlimits) {
-  if (rlimits.nofile)
-    if (auto set = os::set_resource_limit(RLIMIT_NOFILE, "nofile", *rlimits.nofile); !set) return set;
+  auto descriptors = rlimits.nofile ? os::set_resource_limit(RLIMIT_NOFILE, "nofile", *rlimits.nofile)
+                                    : os::raise_descriptor_limit();
+  if (!descriptors) return descriptors;
   if (rlimits.core)
     if (auto set = os::set_resource_limit(RLIMIT_CORE, "core", rlimits.core->bytes); !set) return set;
   if (rlimits.address_space)

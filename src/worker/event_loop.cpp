@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "log/log.hpp"
+#include "os/process.hpp"
 #include "worker/child_setup.hpp"
 
 namespace prong::worker {
@@ -32,6 +33,14 @@ http::Limits to_limits(const config::HttpConfig& from) {
   limits.max_header = from.max_header;
   limits.server_header = from.server_header;
   return limits;
+}
+
+// A worker accepts only what it can serve (design.md section 7), and an answer may need a second descriptor for its file:
+// one that accepts until no descriptor is left can only answer 503.
+std::size_t connections_for(std::size_t descriptors, std::size_t listeners) {
+  constexpr std::size_t kOwnDescriptors = 16;  // standard ones, channel, epoll, signalfd, log, root, and a few to spare
+  const std::size_t taken = kOwnDescriptors + listeners;
+  return descriptors > taken + 2 ? (descriptors - taken) / 2 : 1;
 }
 
 void keep_nearest(std::optional<os::TimePoint>& nearest, std::optional<os::TimePoint> other) {
@@ -67,6 +76,8 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       request_(pool.http.header_timeout),
       sending_(pool.http.send_timeout),
       lingering_(kLingerTime),
+      most_connections_(std::min<std::size_t>(
+          pool.max_connections, connections_for(os::descriptor_limit(), inheritance.listeners.size()))),
       now_(os::now()) {}
 
 void EventLoop::run() {
@@ -226,10 +237,17 @@ void EventLoop::handle_late() {
 
 void EventLoop::update_accepting() {
   if (!serving_ || draining_ || acceptor_.next_deadline()) return;
-  if (connections_.size() < pool_->max_connections)
-    acceptor_.resume();
-  else
-    acceptor_.pause();
+  if (connections_.size() < most_connections_) return acceptor_.resume();
+  acceptor_.pause();
+  // max_connections is the operator's will; a limit that nobody set needs a word.
+  if (most_connections_ < pool_->max_connections) complain_of_full_table();
+}
+
+void EventLoop::complain_of_full_table() {
+  if (last_accept_complaint_ && now_ - *last_accept_complaint_ < kComplaintInterval) return;
+  last_accept_complaint_ = now_;
+  log::warn("{} connections are open, as many as {} descriptors allow; new ones wait in the queue; raise rlimits.nofile",
+            connections_.size(), os::descriptor_limit());
 }
 
 // A second order can only shorten the time.

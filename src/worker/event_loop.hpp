@@ -46,6 +46,7 @@ class EventLoop {
   void settle(Connection& connection);
   void handle_late();
   void update_accepting();
+  void complain_of_full_table();
 
   struct DrainOrder {
     Duration grace{};
@@ -73,6 +74,7 @@ class EventLoop {
   DeadlineList lingering_;
   ConnectionTable connections_;
 
+  std::size_t most_connections_;  // max_connections, or what the descriptors allow
   os::TimePoint now_;
   bool serving_ = false;
   bool draining_ = false;
