@@ -65,11 +65,9 @@ template <class T>
 Value to_value(const T& member) {
   if constexpr (kIsOptional<T>)
     return member ? to_value(*member) : Value{};
-  else if constexpr (std::is_same_v<T, bool>)
-    return Value{member};
   else if constexpr (std::is_enum_v<T>)
     return Value{std::string{text_table(member).text(member)}};
-  else if constexpr (std::is_integral_v<T>)
+  else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
     return Value{static_cast<std::uint64_t>(member)};
   else if constexpr (std::is_same_v<T, Duration>)
     return Value{static_cast<std::uint64_t>(member.count())};

@@ -62,12 +62,14 @@ User user_of(const passwd& entry) {
 Result<User> find_user(const std::string& name) {
   const std::string what = fmt::format("user \"{}\"", name);
   auto user = look_up<passwd>(what, [&](auto... rest) { return getpwnam_r(name.c_str(), rest...); }, user_of);
-  if (user && !*user)
-    if (const auto uid = number_in(name))
-      user = look_up<passwd>(what, [&](auto... rest) { return getpwuid_r(*uid, rest...); }, user_of);
   if (!user) return failure(std::move(user.error()));
-  if (!*user) return failure(fmt::format("there is no {}", what));
-  return **user;
+  const auto uid = number_in(name);
+  if (!user->has_value() && uid)
+    user = look_up<passwd>(what, [&](auto... rest) { return getpwuid_r(*uid, rest...); }, user_of);
+  if (!user) return failure(std::move(user.error()));
+  std::optional<User> found = *std::move(user);
+  if (!found) return failure(fmt::format("there is no {}", what));
+  return *std::move(found);
 }
 
 Result<gid_t> find_group(const std::string& name) {
@@ -76,7 +78,8 @@ Result<gid_t> find_group(const std::string& name) {
       what, [&](auto... rest) { return getgrnam_r(name.c_str(), rest...); },
       [](const group& entry) { return entry.gr_gid; });
   if (!gid) return failure(gid.error());
-  if (*gid) return **gid;
+  const std::optional<gid_t> found = *gid;
+  if (found) return *found;
   if (const auto number = number_in(name)) return *number;
   return failure(fmt::format("there is no {}", what));
 }

@@ -21,6 +21,7 @@ void require(bool holds, const char* what, const std::string& text) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer looks for this name
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace prong::config;
   const Loaded loaded = load_text({reinterpret_cast<const char*>(data), size}, "/fuzz/prongd.toml");
@@ -34,9 +35,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text = to_toml(*loaded.config);
   const Loaded again = load_text(text, "/fuzz/prongd.toml");
   for (const Diagnostic& diagnostic : again.diagnostics)
-    require(false, "the printed configuration does not load", to_text(diagnostic) + "\n" + text);
+    require(false, "the printed configuration does not load", to_text(diagnostic).append("\n").append(text));
   for (const std::string& line : diff(*loaded.config, *again.config))
-    require(false, "the printed configuration differs", line + "\n" + text);
+    require(false, "the printed configuration differs", std::string{line}.append("\n").append(text));
   require(to_toml(*again.config) == text, "printing is not stable", text);
   return 0;
 }

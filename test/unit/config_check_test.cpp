@@ -13,6 +13,11 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
+// Compared with instead of empty(), so that a failure shows what there is.
+Texts none() {
+  return {};
+}
+
 Texts found_in(const Config& config) {
   Texts texts;
   for (const Diagnostic& diagnostic : check(config)) texts.push_back(to_text(diagnostic));
@@ -30,7 +35,7 @@ Texts found_in(const std::string& text) {
 TEST_CASE("a configuration that fits the system has nothing to tell") {
   CHECK(found_in(
             "[log]\ntarget = \"/tmp/x.log\"\n[pool.a]\nlisten = [\"x\", { address = \"y\", owner = \"root\", group = "
-            "\"0\" }]\nstatic.root = \"/\"\n") == Texts{});
+            "\"0\" }]\nstatic.root = \"/\"\n") == none());
 }
 
 TEST_CASE("a root that is no directory is told with the reason") {
@@ -61,7 +66,7 @@ TEST_CASE("another user needs a master that runs as root") {
   const Texts found =
       found_in("[pool.a]\nlisten = [\"x\"]\nstatic.root = \"/\"\nuser = \"nobody\"\ngroup = \"nogroup\"");
   if (geteuid() == 0) {
-    CHECK(found == Texts{});
+    CHECK(found == none());
   } else {
     CHECK(found ==
           Texts{"t.toml:4:8: error: pool.a.user = \"nobody\" needs a master that runs as root; start prongd as "

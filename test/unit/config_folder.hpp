@@ -28,7 +28,7 @@ class Folder {
   }
 
   // Writes a file, and the folders above it; its path.
-  std::string write(std::string_view name, std::string_view content) const {
+  [[nodiscard]] std::string write(std::string_view name, std::string_view content) const {
     const std::filesystem::path file = std::filesystem::path{path_} / name;
     std::filesystem::create_directories(file.parent_path());
     std::ofstream{file, std::ios::binary} << content;

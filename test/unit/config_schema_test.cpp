@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <functional>
+#include <map>
 #include <set>
 
 #include "config/builder.hpp"
@@ -18,10 +19,17 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
+// Compared with instead of empty(), so that a failure shows what there is.
+Texts none() {
+  return {};
+}
+
 // How many members an aggregate has: the largest number of values that it can be initialised from.
 struct Anything {
   template <class T>
-  operator T() const;  // NOLINT(google-explicit-constructor): the conversion is the point
+  operator T() const {  // NOLINT(google-explicit-constructor): the conversion is the point
+    return T{};
+  }
 };
 template <class Aggregate, class... Values>
 consteval std::size_t member_count() {
@@ -154,7 +162,7 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
         CHECK(errors_of(loaded).empty());
         REQUIRE(loaded.config != nullptr);
         CHECK(to_toml(*loaded.config) == to_toml(changed));
-        CHECK(diff(*loaded.config, changed) == Texts{});
+        CHECK(diff(*loaded.config, changed) == none());
         const std::size_t lines = key.name == "address" ? 2 : 1;  // one removed, one added
         CHECK(diff(original, changed).size() == (value == before ? 0 : lines));
       }
@@ -182,14 +190,13 @@ TEST_CASE("defaults are in the range of their key") {
 TEST_CASE("examples of the schema are good configuration") {
   Config config = example();
   walk(root_section(), &config, "", [](const Section& section, void* /*object*/, const std::string& path) {
-    const std::string inner = path == "log "            ? "log."
-                              : path == "pool http "    ? "pool.a.http."
-                              : path == "pool rlimits " ? "pool.a.rlimits."
-                              : path == "pool "         ? "pool.a."
-                                                        : "";
+    static const std::map<std::string, std::string> prefixes{
+        {"log ", "log."}, {"pool ", "pool.a."}, {"pool http ", "pool.a.http."}, {"pool rlimits ", "pool.a.rlimits."}};
+    const auto prefix = prefixes.find(path);
+    if (prefix == prefixes.end()) return;
     for (const Key& key : section.keys) {
-      if (key.example.empty() || inner.empty()) continue;
-      std::string text = inner + std::string{key.name} + " = " + std::string{key.example} + "\n";
+      if (key.example.empty()) continue;
+      std::string text = prefix->second + std::string{key.name} + " = " + std::string{key.example} + "\n";
       if (key.name != "listen") text += "pool.a.listen = [\"127.0.0.1:80\"]\n";
       if (key.name != "static") text += "pool.a.static.root = \"/\"\n";
       CAPTURE(text);
