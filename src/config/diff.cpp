@@ -39,8 +39,7 @@ class Differ {
     const Value old_value = key.access.get(before);
     const Value new_value = key.access.get(after);
     if (old_value == new_value) return;
-    const std::string_view when =
-        key.takes_effect == TakesEffect::kRestart ? " (takes effect at the next restart)" : "";
+    const std::string_view when = key.takes_effect == TakesEffect::kRestart ? " (needs a restart)" : "";
     lines_.push_back(
         fmt::format("{}{} {} -> {}{}", prefix, key.name, plain_text(key, old_value), plain_text(key, new_value), when));
   }

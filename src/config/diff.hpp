@@ -9,7 +9,7 @@
 namespace prong::config {
 
 // One line for each difference: "pool shop: workers 4 -> 8", "pool files: added", "log.level info -> debug". A change
-// that waits for the next restart says so. Nothing: the two are the same.
+// that only a restart can make says so. Nothing: the two are the same.
 [[nodiscard]] std::vector<std::string> diff(const Config& before, const Config& after);
 
 }  // namespace prong::config

@@ -58,7 +58,7 @@ An inner table may be written in one line (`http = { ... }`) or with a header of
 A configuration file is at most 1 MiB long.
 
 "Takes effect" says when a changed value is used: at the next **reload** (`systemctl reload prongd`, or HUP), or only
-at the next **restart**; the reload's log line says so.
+at a **restart**; a reload that finds such a value changed fails and leaves everything as it was.
 )";
 
 std::string type_text(const Key& key) {

@@ -67,6 +67,7 @@ struct Range {
   std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
 };
 
+// kRestart: a reload cannot apply it and refuses (net/listener.hpp).
 enum class TakesEffect : std::uint8_t { kReload, kRestart };
 inline constexpr EnumText<TakesEffect, 2> kTakesEffectText{
     {{{TakesEffect::kReload, "reload"}, {TakesEffect::kRestart, "restart"}}}};

@@ -55,12 +55,17 @@ TEST_CASE("listeners are compared by their address") {
   CHECK(diff_of(pool("a", "", "\"x\", \"y\""), pool("a", "", "\"z\", \"x\"")) ==
         Texts{"pool a: listen z added", "pool a: listen y removed"});
   CHECK(diff_of(pool("a", "", "\"x\""), pool("a", "", "{ address = \"x\", backlog = 5 }")) ==
-        Texts{"pool a: listen x backlog 4096 -> 5 (takes effect at the next restart)"});
+        Texts{"pool a: listen x backlog 4096 -> 5"});
 }
 
-TEST_CASE("a change that waits for the next restart says so") {
+TEST_CASE("the log's changes stand under its table") {
   CHECK(diff_of(pool("a"), pool("a") + "[log]\nlevel = \"debug\"\ntarget = \"stderr\"\n") ==
-        Texts{"log.target auto -> stderr (takes effect at the next restart)", "log.level info -> debug"});
+        Texts{"log.target auto -> stderr", "log.level info -> debug"});
+}
+
+TEST_CASE("a change that only a restart can make says so") {
+  CHECK(diff_of(pool("a", "", "\"x\""), pool("a", "", "{ address = \"x\", v6only = false }")) ==
+        Texts{"pool a: listen x v6only true -> false (needs a restart)"});
 }
 
 TEST_CASE("--static makes one pool of an absolute directory") {
