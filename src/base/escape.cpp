@@ -6,14 +6,14 @@
 
 namespace prong {
 
-std::string escaped(std::string_view bytes, std::size_t most_bytes) {
+std::string escaped(std::string_view bytes, std::size_t most_bytes, Quotes quotes) {
   std::string text;
   const std::string_view shown = bytes.substr(0, most_bytes);
   text.reserve(shown.size());
   for (const char c : shown) {
     switch (c) {
       case '"':
-        text += "\\\"";
+        text += quotes == Quotes::kEscape ? "\\\"" : "\"";
         break;
       case '\\':
         text += "\\\\";

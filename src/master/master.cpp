@@ -195,7 +195,8 @@ void Master::adjust(std::int32_t by) {
 void Master::reconcile() {
   if (reload_wanted_ && raising_ == nullptr && serving_ != nullptr && stop_ == StopKind::kNone) begin_reload();
   supervisor_.reconcile(now_);
-  if (raising_ != nullptr) finish_raising();
+  // The end of a raising changes what should run, so it is compared once more before the loop waits.
+  if (raising_ != nullptr && finish_raising()) supervisor_.reconcile(now_);
 }
 
 void Master::begin_reload() {
@@ -205,13 +206,19 @@ void Master::begin_reload() {
   (void)begin(plan_config(source_), current, StartPatience::kReload);  // a failure has been told
 }
 
-void Master::finish_raising() {
+// True when the raising has ended, one way or the other.
+bool Master::finish_raising() {
   if (raising_->failure) {
     const std::string reason = *raising_->failure;
-    if (serving_ == nullptr) return boot_failed(reason);
-    return roll_back(reason);
+    if (serving_ == nullptr)
+      boot_failed(reason);
+    else
+      roll_back(reason);
+    return true;
   }
-  if (supervisor_.is_ready(*raising_)) commit();
+  if (!supervisor_.is_ready(*raising_)) return false;
+  commit();
+  return true;
 }
 
 void Master::commit() {

@@ -48,7 +48,7 @@ class Master {
 
   void reconcile();
   void begin_reload();
-  void finish_raising();
+  [[nodiscard]] bool finish_raising();
   void commit();
   void roll_back(std::string_view reason);
   void boot_failed(std::string_view reason);

@@ -380,9 +380,9 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
     // Untrusted: a second Ready changes nothing.
     if (!slot.ready_at) apply(place, SlotEvent::kReady, {}, now);
   } else if (const auto* failed = std::get_if<ipc::StartFailed>(&message)) {
-    slot.start_failure = escaped(failed->reason, ipc::kLargestText);
+    slot.start_failure = escaped(failed->reason, ipc::kLargestText, Quotes::kKeep);
   } else if (const auto* retiring = std::get_if<ipc::Retiring>(&message)) {
-    slot.retired_because = escaped(retiring->reason, ipc::kLargestText);
+    slot.retired_because = escaped(retiring->reason, ipc::kLargestText, Quotes::kKeep);
     log::write(log::Level::kInfo, subject(place), fmt::format("drains: {}", slot.retired_because));
     apply(place, SlotEvent::kWantDown, {}, now);
   }
