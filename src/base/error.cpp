@@ -1,12 +1,14 @@
 #include "base/error.hpp"
 
-#include <cstring>
-
 #include <fmt/format.h>
+
+#include <cstring>
 
 namespace prong {
 
-std::string Error::text() const { return hint.empty() ? message : fmt::format("{}; {}", message, hint); }
+std::string Error::text() const {
+  return hint.empty() ? message : fmt::format("{}; {}", message, hint);
+}
 
 std::string errno_text(int error_number) {
   // strerrordesc_np (glibc 2.32) returns a constant string: no buffer, no locale, safe in every thread.
@@ -14,7 +16,9 @@ std::string errno_text(int error_number) {
   return text != nullptr ? text : fmt::format("error {}", error_number);
 }
 
-Error system_error(std::string_view action, int error_number) { return system_error(action, error_number, {}); }
+Error system_error(std::string_view action, int error_number) {
+  return system_error(action, error_number, {});
+}
 
 Error system_error(std::string_view action, int error_number, std::string_view hint) {
   return Error{
@@ -28,7 +32,9 @@ std::unexpected<Error> failure(std::string_view message, std::string_view hint) 
   return std::unexpected{Error{.message = std::string{message}, .hint = std::string{hint}}};
 }
 
-std::unexpected<Error> failure(Error error) { return std::unexpected{std::move(error)}; }
+std::unexpected<Error> failure(Error error) {
+  return std::unexpected{std::move(error)};
+}
 
 std::unexpected<Error> failure(std::string_view context, Error error) {
   error.message = fmt::format("{}: {}", context, error.message);

@@ -1,8 +1,8 @@
 #include "base/escape.hpp"
 
-#include <iterator>
-
 #include <fmt/format.h>
+
+#include <iterator>
 
 namespace prong {
 

@@ -1,11 +1,11 @@
 #include "base/units.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <charconv>
 #include <limits>
 #include <optional>
-
-#include <fmt/format.h>
 
 namespace prong {
 namespace {
@@ -18,27 +18,38 @@ struct Unit {
 // Largest first, so that to_text can take as much as possible of each.
 constexpr std::array kDurationUnits{Unit{"d", 86'400'000}, Unit{"h", 3'600'000}, Unit{"m", 60'000}, Unit{"s", 1'000},
                                     Unit{"ms", 1}};
-constexpr std::array kSizeUnits{Unit{"TiB", 1ULL << 40U}, Unit{"GiB", 1ULL << 30U}, Unit{"MiB", 1ULL << 20U},
-                                Unit{"KiB", 1ULL << 10U}, Unit{"TB", 1'000'000'000'000}, Unit{"GB", 1'000'000'000},
-                                Unit{"MB", 1'000'000}, Unit{"kB", 1'000}, Unit{"B", 1}};
+constexpr std::array kSizeUnits{Unit{"TiB", 1ULL << 40U},
+                                Unit{"GiB", 1ULL << 30U},
+                                Unit{"MiB", 1ULL << 20U},
+                                Unit{"KiB", 1ULL << 10U},
+                                Unit{"TB", 1'000'000'000'000},
+                                Unit{"GB", 1'000'000'000},
+                                Unit{"MB", 1'000'000},
+                                Unit{"kB", 1'000},
+                                Unit{"B", 1}};
 
 // Both types live in signed 64-bit arithmetic further on (off_t, chrono), so that is the limit.
 constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();
 
+// Without a unit: no part.
 struct Part {
-  std::uint64_t value;
+  std::uint64_t value = 0;
   std::string_view unit;
 };
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 // Takes "<digits><letters>" off the front of text; nothing when it does not start with such a part.
 std::optional<Part> take_part(std::string_view& text) {
   std::uint64_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{}) return std::nullopt;
-  std::size_t at = static_cast<std::size_t>(end - text.data());
+  auto at = static_cast<std::size_t>(end - text.data());
   const std::size_t unit_start = at;
   while (at < text.size() && is_letter(text[at])) ++at;
   Part part{value, text.substr(unit_start, at - unit_start)};
@@ -69,16 +80,16 @@ bool all_digits(std::string_view text) {
 Result<Duration> parse_duration(std::string_view text) {
   if (text == "0") return Duration::zero();
   if (all_digits(text))
-    return failure(fmt::format("\"{}\" has no unit", text), fmt::format("write \"{0}s\" or \"{0}ms\"", text));
+    return failure(fmt::format("\"{}\" has no unit", text), fmt::format(R"(write "{0}s" or "{0}ms")", text));
   std::uint64_t total = 0;
   std::uint64_t last_factor = std::numeric_limits<std::uint64_t>::max();
   std::string_view rest = text;
   do {
-    const auto part = take_part(rest);
-    const Unit* unit = part ? find_unit(kDurationUnits, part->unit) : nullptr;
+    const Part part = take_part(rest).value_or(Part{});
+    const Unit* unit = find_unit(kDurationUnits, part.unit);
     if (unit == nullptr || unit->factor >= last_factor)
       return failure(fmt::format("\"{}\" is not a duration", text), R"(write for example "250ms", "30s", "1h30m")");
-    const auto amount = scaled(part->value, unit->factor);
+    const auto amount = scaled(part.value, unit->factor);
     if (!amount || *amount > kLargest - total) return failure(fmt::format("\"{}\" is too long a duration", text));
     total += *amount;
     last_factor = unit->factor;
@@ -89,13 +100,13 @@ Result<Duration> parse_duration(std::string_view text) {
 Result<ByteSize> parse_byte_size(std::string_view text) {
   if (text == "0") return ByteSize{0};
   if (all_digits(text))
-    return failure(fmt::format("\"{}\" has no unit", text), fmt::format("write \"{0}B\" or \"{0}KiB\"", text));
+    return failure(fmt::format("\"{}\" has no unit", text), fmt::format(R"(write "{0}B" or "{0}KiB")", text));
   std::string_view rest = text;
-  const auto part = take_part(rest);
-  const Unit* unit = part ? find_unit(kSizeUnits, part->unit) : nullptr;
+  const Part part = take_part(rest).value_or(Part{});
+  const Unit* unit = find_unit(kSizeUnits, part.unit);
   if (unit == nullptr || !rest.empty())
     return failure(fmt::format("\"{}\" is not a size", text), R"(write for example "512B", "64KiB", "10MiB")");
-  const auto bytes = scaled(part->value, unit->factor);
+  const auto bytes = scaled(part.value, unit->factor);
   if (!bytes) return failure(fmt::format("\"{}\" is too large a size", text));
   return ByteSize{*bytes};
 }

@@ -22,10 +22,18 @@ struct ByteSize {
 };
 
 namespace literals {
-constexpr ByteSize operator""_B(unsigned long long n) { return {n}; }
-constexpr ByteSize operator""_KiB(unsigned long long n) { return {n << 10U}; }
-constexpr ByteSize operator""_MiB(unsigned long long n) { return {n << 20U}; }
-constexpr ByteSize operator""_GiB(unsigned long long n) { return {n << 30U}; }
+constexpr ByteSize operator""_B(unsigned long long n) {
+  return {n};
+}
+constexpr ByteSize operator""_KiB(unsigned long long n) {
+  return {n << 10U};
+}
+constexpr ByteSize operator""_MiB(unsigned long long n) {
+  return {n << 20U};
+}
+constexpr ByteSize operator""_GiB(unsigned long long n) {
+  return {n << 30U};
+}
 }  // namespace literals
 
 // "250ms", "30s", "5m", "1h30m", "2d", and "0" alone. Whole numbers only. The error says what to write instead.

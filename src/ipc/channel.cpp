@@ -1,9 +1,9 @@
 #include "ipc/channel.hpp"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <cerrno>
-
-#include <sys/socket.h>
 
 #include "os/socket.hpp"
 

@@ -2,11 +2,11 @@
 // record can later cross an exec as well (design.md section 7).
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <sys/types.h>
 
 #include "ipc/scoreboard.hpp"
 

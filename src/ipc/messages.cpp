@@ -69,8 +69,7 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
     case Tag::kStop: {
       const auto grace = static_cast<Duration::rep>(reader.number());
       const auto idle_grace = static_cast<Duration::rep>(reader.number());
-      return Stop{
-          .grace = Duration{grace}, .idle_grace = Duration{idle_grace}, .serve_backlog = reader.number()};
+      return Stop{.grace = Duration{grace}, .idle_grace = Duration{idle_grace}, .serve_backlog = reader.number()};
     }
     case Tag::kLogReopened:
       return LogReopened{};
@@ -97,7 +96,9 @@ struct Encoder {
 
 }  // namespace
 
-std::vector<std::byte> encode(const Message& message) { return std::visit(Encoder{}, message); }
+std::vector<std::byte> encode(const Message& message) {
+  return std::visit(Encoder{}, message);
+}
 
 std::optional<Message> decode(std::span<const std::byte> bytes) {
   if (bytes.size() < 2 || bytes[0] != std::byte{kProtocolVersion}) return std::nullopt;

@@ -1,13 +1,12 @@
 #include "log/log.hpp"
 
+#include <fcntl.h>
+#include <spdlog/logger.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
-
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <spdlog/logger.h>
 
 #include "log/output.hpp"
 
@@ -84,7 +83,9 @@ Result<std::shared_ptr<spdlog::sinks::sink>> make_sink(Output& output) {
 
 }  // namespace
 
-const Subject& current_subject() { return *line_subject; }
+const Subject& current_subject() {
+  return *line_subject;
+}
 
 std::string Subject::text() const {
   if (pool.empty()) return "master";
@@ -101,7 +102,9 @@ Result<std::shared_ptr<Output>> prepare(const Settings& settings) {
   return output;
 }
 
-void use(std::shared_ptr<Output> output) { state().output = std::move(output); }
+void use(std::shared_ptr<Output> output) {
+  state().output = std::move(output);
+}
 
 Result<void> reopen() {
   const auto& output = state().output;
@@ -112,7 +115,9 @@ Result<void> reopen() {
   return {};
 }
 
-int file_descriptor() { return state().output ? state().output->file.get() : -1; }
+int file_descriptor() {
+  return state().output ? state().output->file.get() : -1;
+}
 
 void adopt_file(os::UniqueFd file) {
   const auto& output = state().output;
@@ -129,14 +134,18 @@ std::vector<int> descriptors() {
   return kept;
 }
 
-void set_subject(Subject subject) { state().subject = std::move(subject); }
+void set_subject(Subject subject) {
+  state().subject = std::move(subject);
+}
 
 bool enabled(Level level) {
   const auto& output = state().output;
   return output && output->logger->should_log(to_spdlog(level));
 }
 
-void write(Level level, std::string_view text) { write(level, state().subject, text); }
+void write(Level level, std::string_view text) {
+  write(level, state().subject, text);
+}
 
 void write(Level level, const Subject& subject, std::string_view text) {
   if (!enabled(level)) return;

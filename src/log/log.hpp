@@ -4,15 +4,14 @@
 // A log that cannot be written never stops the daemon: the loss is told once, on standard error, and counted.
 #pragma once
 
+#include <fmt/format.h>
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <sys/types.h>
-
-#include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "os/unique_fd.hpp"

@@ -1,13 +1,12 @@
 #include "log/output.hpp"
 
-#include <array>
-#include <cerrno>
-
+#include <fmt/format.h>
 #include <poll.h>
+#include <spdlog/pattern_formatter.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
-#include <spdlog/pattern_formatter.h>
+#include <array>
+#include <cerrno>
 
 namespace prong::log {
 namespace {
@@ -101,7 +100,9 @@ void LineSink::set_pattern(const std::string& pattern) {
   formatter_ = std::make_unique<spdlog::pattern_formatter>(pattern);
 }
 
-void LineSink::set_formatter(std::unique_ptr<spdlog::formatter> formatter) { formatter_ = std::move(formatter); }
+void LineSink::set_formatter(std::unique_ptr<spdlog::formatter> formatter) {
+  formatter_ = std::move(formatter);
+}
 
 void LineSink::log(const spdlog::details::log_msg& message) {
   spdlog::memory_buf_t buffer;
@@ -159,7 +160,8 @@ void JournalSink::log(const spdlog::details::log_msg& message) {
   }
   if (const std::uint64_t lost = losses_.take(); lost > 0) {
     const std::string text = fmt::format("the journal could not be reached for a while: {} lines were lost", lost);
-    (void)socket_.send(std::array<Field, 3>{Field{"MESSAGE", text}, {"PRIORITY", "4"}, {"SYSLOG_IDENTIFIER", "prongd"}});
+    (void)socket_.send(
+        std::array<Field, 3>{Field{"MESSAGE", text}, {"PRIORITY", "4"}, {"SYSLOG_IDENTIFIER", "prongd"}});
   }
 }
 

@@ -1,13 +1,13 @@
 // Where lines go. An Output is built by prepare() and replaced as a whole; only log.cpp uses it.
 #pragma once
 
+#include <spdlog/logger.h>
+#include <spdlog/sinks/sink.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include <spdlog/logger.h>
-#include <spdlog/sinks/sink.h>
 
 #include "base/error.hpp"
 #include "log/log.hpp"
@@ -55,7 +55,7 @@ class JournalSink final : public spdlog::sinks::sink {
   explicit JournalSink(os::JournalSocket socket) : socket_(std::move(socket)) {}
   void log(const spdlog::details::log_msg& message) override;
   void flush() override {}
-  void set_pattern(const std::string& /*pattern*/) override {}                             // the journal has fields
+  void set_pattern(const std::string& /*pattern*/) override {}                      // the journal has fields
   void set_formatter(std::unique_ptr<spdlog::formatter> /*formatter*/) override {}  // and no format
   [[nodiscard]] int fd() const { return socket_.fd(); }
 

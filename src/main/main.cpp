@@ -1,9 +1,9 @@
 // prongd: reads the options and the configuration, then becomes the master.
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <exception>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "config/builder.hpp"
 #include "config/print.hpp"
@@ -20,7 +20,9 @@ namespace {
 using namespace prong;
 using master::ExitCode;
 
-int to_status(ExitCode code) { return static_cast<int>(code); }
+int to_status(ExitCode code) {
+  return static_cast<int>(code);
+}
 
 // What was asked for on standard output; a full disk behind it is an error and no success.
 int print(const std::string& text) {

@@ -1,9 +1,9 @@
 #include "main/options.hpp"
 
-#include <map>
-
 #include <CLI/CLI.hpp>
 #include <prong/version.h>
+
+#include <map>
 
 #include "config/builder.hpp"
 

@@ -19,7 +19,7 @@ enum class Action : std::uint8_t {
 
 struct Options {
   Action action = Action::kServe;
-  std::string config_path;  // empty with --static
+  std::string config_path;         // empty with --static
   bool config_is_default = false;  // nobody named config_path
   std::string static_root;
   std::string listen;  // empty: the default of --static

@@ -1,9 +1,9 @@
 #include "master/config_plan.hpp"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "config/check.hpp"
 #include "os/users.hpp"

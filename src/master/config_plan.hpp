@@ -25,7 +25,7 @@ struct ConfigPlan {
 };
 
 struct Planned {
-  ConfigPlan plan;                               // of use only without diagnostics
+  ConfigPlan plan;                              // of use only without diagnostics
   std::vector<config::Diagnostic> diagnostics;  // all errors, in the order of the files
 };
 

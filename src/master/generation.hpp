@@ -1,13 +1,13 @@
 // One immutable configuration and what was started from it. A reload makes the next one; the data of the supervisor.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <sys/types.h>
 
 #include "base/enum_text.hpp"
 #include "config/config.hpp"
@@ -47,9 +47,9 @@ struct Pool {
   const config::PoolConfig* config = nullptr;  // in the generation's config
   std::vector<std::string> listeners;          // canonical addresses, in the order of config->listen
   std::vector<Slot> slots;
-  std::int32_t adjustment = 0;       // by TTIN and TTOU
+  std::int32_t adjustment = 0;      // by TTIN and TTOU
   std::uint64_t serve_backlog = 0;  // bit i: at its stop nobody else will accept from listener i
-  std::uint32_t fork_failures = 0;   // in a row, so that the first is logged and the end of them
+  std::uint32_t fork_failures = 0;  // in a row, so that the first is logged and the end of them
 };
 
 enum class GenerationPhase : std::uint8_t {
@@ -57,10 +57,9 @@ enum class GenerationPhase : std::uint8_t {
   kServing,   // the one that accepts
   kRetiring,  // its workers drain
 };
-inline constexpr EnumText<GenerationPhase, 3> kGenerationPhaseText{
-    {{{GenerationPhase::kRaising, "raising"},
-      {GenerationPhase::kServing, "serving"},
-      {GenerationPhase::kRetiring, "retiring"}}}};
+inline constexpr EnumText<GenerationPhase, 3> kGenerationPhaseText{{{{GenerationPhase::kRaising, "raising"},
+                                                                     {GenerationPhase::kServing, "serving"},
+                                                                     {GenerationPhase::kRetiring, "retiring"}}}};
 
 // How many failed starts of one worker end the raising: a reload ends at the first, a boot tries again a few times.
 enum class StartPatience : std::uint8_t { kReload, kBoot };
@@ -69,7 +68,7 @@ struct Generation {
   std::uint32_t number = 0;
   std::shared_ptr<const config::Config> config;
   std::shared_ptr<log::Output> log;  // what its workers write to
-  std::uint32_t usable_cpus = 1;      // what `workers = "auto"` means, fixed when it was raised
+  std::uint32_t usable_cpus = 1;     // what `workers = "auto"` means, fixed when it was raised
   StartPatience patience = StartPatience::kReload;
   GenerationPhase phase = GenerationPhase::kRaising;
   std::vector<Pool> pools;

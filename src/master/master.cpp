@@ -1,13 +1,12 @@
 #include "master/master.hpp"
 
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
 #include <algorithm>
 #include <array>
 #include <csignal>
 #include <utility>
-
-#include <sys/epoll.h>
-
-#include <fmt/format.h>
 
 #include "base/join.hpp"
 #include "config/diff.hpp"
@@ -50,8 +49,8 @@ Result<std::unique_ptr<Master>> Master::create(ConfigSource source, WorkerMain w
   auto signals = os::SignalFd::create(master_signals());
   if (!signals) return failure(std::move(signals.error()));
   if (auto added = epoll->add(signals->fd(), EPOLLIN, kSignalKey); !added) return failure(std::move(added.error()));
-  return std::unique_ptr<Master>{new Master{std::move(source), worker_main, std::move(handover), std::move(*epoll),
-                                            std::move(*signals)}};
+  return std::unique_ptr<Master>{
+      new Master{std::move(source), worker_main, std::move(handover), std::move(*epoll), std::move(*signals)}};
 }
 
 Master::Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover handover, os::Epoll epoll,
@@ -79,10 +78,10 @@ bool Master::begin(Planned planned, const Current& current, StartPatience patien
   Prepared prepared = prepare(std::move(planned), current, listeners_);
   if (!prepared.errors.empty()) {
     for (const std::string& error : prepared.errors) log::error("{}", error);
-    const std::string reason = prepared.errors.size() == 1 ? prepared.errors.front()
-                                                           : fmt::format("{} errors, the first: {}",
-                                                                         prepared.errors.size(),
-                                                                         prepared.errors.front());
+    const std::string reason =
+        prepared.errors.size() == 1
+            ? prepared.errors.front()
+            : fmt::format("{} errors, the first: {}", prepared.errors.size(), prepared.errors.front());
     if (patience == StartPatience::kBoot)
       boot_failed(reason);
     else
@@ -252,8 +251,8 @@ void Master::roll_back(std::string_view reason) {
   (void)listeners_.retain_only(kept);
   log::error("reload failed: {}; generation {} goes on", reason, serving_->number);
   last_reload_ = fmt::format("; the last reload failed: {}", reason);
-  manager_.ready(fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_),
-                             last_reload_));
+  manager_.ready(
+      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_));
 }
 
 void Master::boot_failed(std::string_view reason) {
@@ -280,8 +279,7 @@ void Master::begin_stop(StopKind kind) {
 
 void Master::warn_about_unused_sockets() const {
   if (const auto unused = listeners_.unused_systemd_names(); !unused.empty())
-    log::warn("systemd passed sockets that no pool listens on: {}; add listen = [\"systemd:NAME\"]",
-              joined(unused));
+    log::warn("systemd passed sockets that no pool listens on: {}; add listen = [\"systemd:NAME\"]", joined(unused));
 }
 
 std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() const {
@@ -294,8 +292,8 @@ std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() const {
 
 void Master::update_status() {
   if (serving_ == nullptr || stop_ != StopKind::kNone) return;
-  manager_.status(fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_),
-                              last_reload_));
+  manager_.status(
+      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_));
 }
 
 }  // namespace prong::master

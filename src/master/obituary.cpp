@@ -1,8 +1,8 @@
 #include "master/obituary.hpp"
 
-#include <csignal>
-
 #include <fmt/format.h>
+
+#include <csignal>
 
 #include "base/units.hpp"
 

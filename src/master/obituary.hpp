@@ -17,8 +17,8 @@ struct Death {
   os::ExitStatus status;
   std::chrono::nanoseconds lived{};
   ipc::WorkerCounts counts;
-  std::string killed_because;  // why the master sent KILL or ABRT; empty if it did not
-  std::string start_failure;   // what the worker said before it exited
+  std::string killed_because;   // why the master sent KILL or ABRT; empty if it did not
+  std::string start_failure;    // what the worker said before it exited
   std::string retired_because;  // what the worker said before it drained by itself
 };
 

@@ -20,7 +20,7 @@ inline constexpr std::uint32_t kMostWorkers = 1024;  // the range of the key `wo
 // Which slots to start and which to stop, so that `wanted` of them are up. Up means starting, serving or in backoff; a
 // slot that drains or is being killed no longer counts, so its replacement starts in another slot at once.
 struct SlotPlan {
-  std::vector<std::size_t> want_up;    // may name slots behind the end: make them
+  std::vector<std::size_t> want_up;  // may name slots behind the end: make them
   std::vector<std::size_t> want_down;
 };
 [[nodiscard]] SlotPlan plan_slots(std::span<const SlotState> slots, std::uint32_t wanted);

@@ -1,8 +1,8 @@
 #include "master/reload.hpp"
 
-#include <utility>
-
 #include <fmt/format.h>
+
+#include <utility>
 
 #include "log/log.hpp"
 #include "os/systemd.hpp"

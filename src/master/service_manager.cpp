@@ -1,9 +1,9 @@
 #include "master/service_manager.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace prong::master {
 namespace {

@@ -10,10 +10,10 @@
 namespace prong::master {
 
 enum class SignalReaction : std::uint8_t {
-  kStop,        // graceful; a second one: fast
-  kReload,      // as a transaction
+  kStop,    // graceful; a second one: fast
+  kReload,  // as a transaction
   kReopenLogs,
-  kUpgrade,     // not in this version
+  kUpgrade,  // not in this version
   kOneMore,
   kOneFewer,
   kReap,

@@ -52,7 +52,7 @@ enum class SlotAction : std::uint8_t {
 
 // What the table cannot know by itself.
 struct SlotFacts {
-  bool backoff = false;         // kExited: the respawn policy wants a pause before the next start
+  bool backoff = false;          // kExited: the respawn policy wants a pause before the next start
   bool stop_steps_left = false;  // kDeadline while draining: the stop plan has another step before KILL
 };
 

@@ -18,6 +18,8 @@ StopPlan graceful_stop_plan(Duration grace, Duration idle_grace) {
           .steps = {{StopStepKind::kMessage, grace + kExitTime}, {StopStepKind::kTerm, kTermTime}}};
 }
 
-StopPlan fast_stop_plan() { return {.grace = Duration::zero(), .idle_grace = Duration::zero(), .steps = {{StopStepKind::kMessage, kExitTime}}}; }
+StopPlan fast_stop_plan() {
+  return {.grace = Duration::zero(), .idle_grace = Duration::zero(), .steps = {{StopStepKind::kMessage, kExitTime}}};
+}
 
 }  // namespace prong::master

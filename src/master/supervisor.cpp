@@ -1,13 +1,12 @@
 #include "master/supervisor.hpp"
 
-#include <algorithm>
-#include <csignal>
-#include <utility>
-
+#include <fmt/format.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <csignal>
+#include <utility>
 
 #include "base/escape.hpp"
 #include "log/log.hpp"
@@ -254,9 +253,8 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
     const net::Listener* listener = listeners_->find(place.pool->listeners[i]);
     if (listener == nullptr) continue;
     for (const int fd : listener->descriptors())
-      inheritance.listeners.push_back({.fd = fd,
-                                       .number = static_cast<std::uint32_t>(i),
-                                       .address = place.pool->listeners[i]});
+      inheritance.listeners.push_back(
+          {.fd = fd, .number = static_cast<std::uint32_t>(i), .address = place.pool->listeners[i]});
   }
   WorkerChild child{worker_main_, std::move(inheritance), *place.pool->config, place.generation->log};
   return os::fork_child(child);
@@ -289,8 +287,9 @@ void Supervisor::take_stop_step(const Place& place, os::TimePoint now) {
   switch (step.kind) {
     case StopStepKind::kMessage: {
       // Not delivered: the worker does not read, and the next step is for that.
-      (void)slot.channel.send(
-          ipc::Stop{.grace = slot.stop_plan.grace, .idle_grace = slot.stop_plan.idle_grace, .serve_backlog = place.pool->serve_backlog});
+      (void)slot.channel.send(ipc::Stop{.grace = slot.stop_plan.grace,
+                                        .idle_grace = slot.stop_plan.idle_grace,
+                                        .serve_backlog = place.pool->serve_backlog});
       return;
     }
     case StopStepKind::kTerm:
@@ -308,8 +307,8 @@ void Supervisor::kill(const Place& place, int signal, os::TimePoint now) {
     else if (slot.ready_at && !slot.stop_plan.steps.empty())
       slot.killed_because = "it did not stop within its grace";
     else if (!slot.ready_at)
-      slot.killed_because = fmt::format("it was not ready within start_timeout = {}",
-                                        to_text(place.pool->config->start_timeout));
+      slot.killed_because =
+          fmt::format("it was not ready within start_timeout = {}", to_text(place.pool->config->start_timeout));
     else
       slot.killed_because = "it overran a deadline";
   }
@@ -340,9 +339,9 @@ void Supervisor::note_failed_start(const Place& place, std::string_view reason) 
   const bool boot = generation.patience == StartPatience::kBoot;
   const std::uint32_t allowed = boot ? place.pool->config->start_attempts : 1;
   if (place.slot->failures < allowed) return;
-  generation.failure = fmt::format("pool {}: worker[{}] cannot start{}: {}", place.pool->config->name,
-                                   place.slot->number,
-                                   allowed > 1 ? fmt::format(" ({} attempts)", allowed) : std::string{}, reason);
+  generation.failure =
+      fmt::format("pool {}: worker[{}] cannot start{}: {}", place.pool->config->name, place.slot->number,
+                  allowed > 1 ? fmt::format(" ({} attempts)", allowed) : std::string{}, reason);
 }
 
 void Supervisor::read_channel(std::uint64_t key, os::TimePoint now) {

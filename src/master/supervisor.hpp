@@ -12,8 +12,8 @@
 
 #include "base/error.hpp"
 #include "ipc/inheritance.hpp"
-#include "master/generation.hpp"
 #include "master/config_plan.hpp"
+#include "master/generation.hpp"
 #include "net/listener_set.hpp"
 #include "os/epoll.hpp"
 #include "os/process.hpp"

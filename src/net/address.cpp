@@ -1,18 +1,17 @@
 #include "net/address.hpp"
 
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <optional>
-
-#include <arpa/inet.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <sys/un.h>
-
-#include <fmt/format.h>
 
 namespace prong::net {
 namespace {
@@ -92,8 +91,8 @@ Result<Address> parse_tcp(std::string_view text) {
     return failure(fmt::format("\"{}\" names no host", text), fmt::format(R"(write "*{0}" or "[::]{0}")", text));
   if (bracketed) host = host.substr(1, host.size() - 2);
   Address address;
-  const bool known = bracketed ? fill_v6(std::string{host}, *port, address.socket)
-                               : fill_v4(std::string{host}, *port, address.socket);
+  const bool known =
+      bracketed ? fill_v6(std::string{host}, *port, address.socket) : fill_v4(std::string{host}, *port, address.socket);
   if (!known)
     return failure(fmt::format("\"{}\" is not an IP address", host),
                    "host names are not looked up: what they resolve to may change between two reloads");
@@ -133,9 +132,8 @@ std::string to_text(const os::SocketAddress& address) {
     case AF_UNIX: {
       sockaddr_un raw{};
       std::memcpy(&raw, &address.storage, std::min<std::size_t>(sizeof raw, address.size));
-      const std::size_t length = address.size > offsetof(sockaddr_un, sun_path)
-                                     ? address.size - offsetof(sockaddr_un, sun_path)
-                                     : 0;
+      const std::size_t length =
+          address.size > offsetof(sockaddr_un, sun_path) ? address.size - offsetof(sockaddr_un, sun_path) : 0;
       const std::string_view path{static_cast<const char*>(raw.sun_path), length};
       if (path.empty()) return "unix:";
       if (path.front() == '\0') return fmt::format("unix:@{}", path.substr(1));

@@ -14,8 +14,8 @@ enum class AddressKind : std::uint8_t { kTcp, kUnixPath, kUnixAbstract, kSystemd
 
 struct Address {
   AddressKind kind = AddressKind::kTcp;
-  std::string text;           // the canonical form, equal for equal addresses: "127.0.0.1:80", "[::1]:80", "unix:/a"
-  std::string name;           // the path, the abstract name, or the FileDescriptorName
+  std::string text;          // the canonical form, equal for equal addresses: "127.0.0.1:80", "[::1]:80", "unix:/a"
+  std::string name;          // the path, the abstract name, or the FileDescriptorName
   os::SocketAddress socket;  // not for kSystemd
 };
 

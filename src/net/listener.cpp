@@ -1,22 +1,23 @@
 #include "net/listener.hpp"
 
-#include <cerrno>
-#include <utility>
-
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
+#include <cerrno>
+#include <utility>
 
 #include "os/socket.hpp"
 
 namespace prong::net {
 namespace {
 
-int as_int(std::uint64_t value) { return static_cast<int>(std::min<std::uint64_t>(value, 0x7fffffff)); }
+int as_int(std::uint64_t value) {
+  return static_cast<int>(std::min<std::uint64_t>(value, 0x7fffffff));
+}
 
 // Options that may change while the socket listens. Accepted sockets inherit them (tcp(7), socket(7)).
 Result<void> set_live_options(int fd, int family, const ListenOptions& options) {
@@ -29,7 +30,8 @@ Result<void> set_live_options(int fd, int family, const ListenOptions& options) 
     int value;
   };
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(options.defer_accept).count();
-  const Option wanted[] = {  // NOLINT(cppcoreguidelines-avoid-c-arrays,modernize-avoid-c-arrays)
+  const Option wanted[] = {
+      // NOLINT(cppcoreguidelines-avoid-c-arrays,modernize-avoid-c-arrays)
       {tcp, SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE", options.keepalive ? 1 : 0},
       {tcp, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY", options.nodelay ? 1 : 0},
       {tcp, IPPROTO_TCP, TCP_DEFER_ACCEPT, "TCP_DEFER_ACCEPT", as_int(static_cast<std::uint64_t>(seconds))},
@@ -100,7 +102,7 @@ bool is_live(const Address& address) {
 }
 
 Result<void> remove_stale_file(const Address& address) {
-  struct stat status {};
+  struct stat status{};
   if (::lstat(address.name.c_str(), &status) != 0) return {};  // nothing there, or bind() will tell
   if (!S_ISSOCK(status.st_mode))
     return failure(fmt::format("cannot bind \"{}\": the file exists and is not a socket", address.text),
@@ -206,7 +208,7 @@ Result<void> Listener::update(const ListenOptions& options) {
 }
 
 std::optional<Listener::FileIdentity> Listener::identify(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return std::nullopt;
   return FileIdentity{.device = status.st_dev, .inode = status.st_ino};
 }

@@ -1,13 +1,13 @@
 // A bound, listening address. Runs in the master; workers inherit the descriptors.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <sys/types.h>
 
 #include "base/error.hpp"
 #include "base/units.hpp"

@@ -1,9 +1,9 @@
 #include "net/listener_set.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "base/join.hpp"
 #include "os/process.hpp"

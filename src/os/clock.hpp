@@ -8,6 +8,8 @@ namespace prong::os {
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 
-[[nodiscard]] inline TimePoint now() { return Clock::now(); }
+[[nodiscard]] inline TimePoint now() {
+  return Clock::now();
+}
 
 }  // namespace prong::os

@@ -1,12 +1,12 @@
 #include "os/cpu.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <iterator>
 #include <string>
-
-#include <sched.h>
 
 namespace prong::os {
 namespace {

@@ -2,12 +2,12 @@
 // the parent's descriptors and miss the child's own signals, facts.md).
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
-
-#include <sys/epoll.h>
 
 #include "base/error.hpp"
 #include "os/unique_fd.hpp"

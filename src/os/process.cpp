@@ -1,5 +1,13 @@
 #include "os/process.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <climits>
@@ -7,15 +15,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-
-#include <fcntl.h>
-#include <grp.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "os/signals.hpp"
 
@@ -69,7 +68,9 @@ Result<void> set_parent_death_signal(int signal) {
   return {};
 }
 
-bool parent_is(pid_t parent) { return ::getppid() == parent; }
+bool parent_is(pid_t parent) {
+  return ::getppid() == parent;
+}
 
 Result<void> close_all_except(std::span<const int> keep) {
   std::vector<int> sorted(keep.begin(), keep.end());

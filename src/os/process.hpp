@@ -1,12 +1,12 @@
 // Processes: the one fork() of the code, reaping, killing, and what a child does to itself.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <sys/types.h>
 
 #include "base/error.hpp"
 

@@ -1,9 +1,9 @@
 #include "os/shared_memory.hpp"
 
-#include <cerrno>
-
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 namespace prong::os {
 

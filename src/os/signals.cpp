@@ -1,10 +1,10 @@
 #include "os/signals.hpp"
 
+#include <unistd.h>
+
 #include <array>
 #include <cerrno>
 #include <cstring>
-
-#include <unistd.h>
 
 namespace prong::os {
 
@@ -42,14 +42,14 @@ void unblock_all_signals() {
 }
 
 void reset_signal_dispositions() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;
   // KILL and STOP, and glibc's two internal signals, refuse; nothing to be done about them.
   for (int number = 1; number <= SIGRTMAX; ++number) (void)sigaction(number, &action, nullptr);
 }
 
 void ignore_signal(int number) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_IGN;
   (void)sigaction(number, &action, nullptr);
 }

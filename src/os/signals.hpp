@@ -1,14 +1,14 @@
 // Signals as data: blocked, and read from a signalfd in the loop.
 #pragma once
 
+#include <sys/signalfd.h>
+#include <sys/types.h>
+
 #include <csignal>
 #include <initializer_list>
 #include <optional>
 #include <string_view>
 #include <vector>
-
-#include <sys/signalfd.h>
-#include <sys/types.h>
 
 #include "base/error.hpp"
 #include "os/unique_fd.hpp"

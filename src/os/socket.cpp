@@ -1,16 +1,15 @@
 #include "os/socket.hpp"
 
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 
 namespace prong::os {
 namespace {

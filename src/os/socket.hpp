@@ -1,6 +1,9 @@
 // Thin wrappers of the socket calls: every descriptor is born CLOEXEC and non-blocking, errors carry errno.
 #pragma once
 
+#include <sys/socket.h>
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -8,9 +11,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "base/error.hpp"
 #include "os/unique_fd.hpp"
@@ -53,7 +53,7 @@ enum class More : bool { kNo, kYes };  // kYes: MSG_MORE, the kernel waits for t
 
 // The next connection of a listener: CLOEXEC and non-blocking.
 struct Accepted {
-  UniqueFd fd;       // invalid: see error
+  UniqueFd fd;  // invalid: see error
   SocketAddress peer;
   int error = 0;  // 0, EAGAIN (nothing waits), or why not
 };

@@ -1,17 +1,16 @@
 #include "os/systemd.hpp"
 
-#include <cerrno>
-#include <cstdlib>
-
 #include <endian.h>
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
+#include <cerrno>
+#include <cstdlib>
 
 namespace prong::os {
 namespace {
@@ -67,7 +66,7 @@ void Notifier::send(std::string_view state) const {
 bool stderr_is_journal() {
   const char* stream = std::getenv("JOURNAL_STREAM");
   if (stream == nullptr) return false;
-  struct stat status {};
+  struct stat status{};
   if (::fstat(STDERR_FILENO, &status) != 0) return false;
   return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
 }

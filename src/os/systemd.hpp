@@ -20,7 +20,7 @@ struct SystemdHandover {
     std::string name;  // FileDescriptorName=; "unknown" when the unit gives none
     UniqueFd fd;
   };
-  bool notify = false;                                  // NOTIFY_SOCKET was set
+  bool notify = false;  // NOTIFY_SOCKET was set
   std::string notify_socket;
   std::optional<std::chrono::microseconds> watchdog;  // WATCHDOG_USEC, if it is for this process
   std::vector<Socket> sockets;

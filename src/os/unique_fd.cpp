@@ -1,8 +1,8 @@
 #include "os/unique_fd.hpp"
 
-#include <cerrno>
-
 #include <unistd.h>
+
+#include <cerrno>
 
 namespace prong::os {
 

@@ -1,9 +1,9 @@
 #include "worker/acceptor.hpp"
 
+#include <sys/epoll.h>
+
 #include <cerrno>
 #include <utility>
-
-#include <sys/epoll.h>
 
 #include "log/log.hpp"
 
@@ -26,7 +26,9 @@ std::size_t Acceptor::most_to_serve(const Shared& listener) {
   return os::accept_queue_length(listener.fd.get()).value_or(kUnknownLength) + kMargin;
 }
 
-bool Acceptor::owns(std::uint64_t key) const { return key >= first_key_ && key < first_key_ + listeners_.size(); }
+bool Acceptor::owns(std::uint64_t key) const {
+  return key >= first_key_ && key < first_key_ + listeners_.size();
+}
 
 void Acceptor::watch(std::uint64_t key) {
   const int fd = listeners_[key - first_key_].fd.get();

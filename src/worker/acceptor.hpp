@@ -1,9 +1,10 @@
 // Accepts from listeners that the whole pool shares, one connection at a time, so that load spreads evenly.
 //
-// How: EPOLLEXCLUSIVE wakes one worker for a connection, but always the one that began to wait last; taking the listener
-// out of the epoll set and putting it back after each accept moves this worker to the end of that queue. Measured
-// (facts.md): Jain's index 1.00 at 200 and 3,000 connections/s, at no cost in throughput. Refused: SO_REUSEPORT (a busy
-// worker's connections wait while others idle), an accept mutex (a lock that a dead worker can hold).
+// How: EPOLLEXCLUSIVE wakes one worker for a connection, but always the one that began to wait last; taking the
+// listener out of the epoll set and putting it back after each accept moves this worker to the end of that queue.
+// Measured (facts.md): Jain's index 1.00 at 200 and 3,000 connections/s, at no cost in throughput. Refused:
+// SO_REUSEPORT (a busy worker's connections wait while others idle), an accept mutex (a lock that a dead worker can
+// hold).
 #pragma once
 
 #include <cstdint>

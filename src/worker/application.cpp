@@ -10,8 +10,8 @@ namespace {
 
 struct Loader {
   Result<std::unique_ptr<http::Handler>> operator()(const config::StaticConfig& files) const {
-    auto loaded = app::StaticFiles::create(
-        {.root = files.root, .index = files.index, .default_type = files.default_type});
+    auto loaded =
+        app::StaticFiles::create({.root = files.root, .index = files.index, .default_type = files.default_type});
     if (!loaded) return failure(std::move(loaded.error()));
     return std::move(*loaded);
   }

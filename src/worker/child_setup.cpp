@@ -1,17 +1,16 @@
 #include "worker/child_setup.hpp"
 
-#include <cerrno>
-#include <csignal>
-#include <utility>
-#include <vector>
-
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
+#include <cerrno>
+#include <csignal>
+#include <utility>
+#include <vector>
 
 #include "log/log.hpp"
 #include "os/process.hpp"
@@ -22,13 +21,15 @@ namespace prong::worker {
 namespace {
 
 // The kernel sends this when the master dies. A real-time signal, so that no application uses it by accident.
-int parent_death_signal() { return SIGRTMAX - 1; }
+int parent_death_signal() {
+  return SIGRTMAX - 1;
+}
 
 // A worker that is stuck in application code does not read its channel, so it does not notice that the master is gone.
 // Then this alarm ends it: SIGALRM with its default disposition. Async-signal-safe: sigaction(2), setitimer(2).
 void on_parent_death(int /*number*/) {
   constexpr suseconds_t kLimitUs = 850'000;  // all workers gone within a second, and later than kOrphanGrace
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;
   (void)::sigaction(SIGALRM, &action, nullptr);
   const itimerval limit{.it_interval = {.tv_sec = 0, .tv_usec = 0}, .it_value = {.tv_sec = 0, .tv_usec = kLimitUs}};
@@ -41,7 +42,7 @@ void set_dispositions() {
   // closed early is an errno.
   for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGTSTP, SIGPIPE})
     os::ignore_signal(number);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_parent_death;
   action.sa_flags = SA_RESTART;
   (void)::sigaction(parent_death_signal(), &action, nullptr);
@@ -74,8 +75,8 @@ Result<void> close_everything_else(const ipc::Inheritance& inheritance) {
 }
 
 Result<void> set_rlimits(const config::RlimitsConfig& rlimits) {
-  auto descriptors = rlimits.nofile ? os::set_resource_limit(RLIMIT_NOFILE, "nofile", *rlimits.nofile)
-                                    : os::raise_descriptor_limit();
+  auto descriptors =
+      rlimits.nofile ? os::set_resource_limit(RLIMIT_NOFILE, "nofile", *rlimits.nofile) : os::raise_descriptor_limit();
   if (!descriptors) return descriptors;
   if (rlimits.core)
     if (auto set = os::set_resource_limit(RLIMIT_CORE, "core", rlimits.core->bytes); !set) return set;
@@ -110,12 +111,10 @@ Result<void> bind_life_to_master(pid_t master) {
 
 Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
   // 1. Whoever looks at a line or at ps knows who it is, from the first error on.
-  log::set_subject({.pool = inheritance.pool,
-                    .slot = inheritance.slot,
-                    .generation = inheritance.generation,
-                    .pid = ::getpid()});
-  os::set_process_title(fmt::format("prongd: {}/worker[{}] gen={}", inheritance.pool, inheritance.slot,
-                                    inheritance.generation));
+  log::set_subject(
+      {.pool = inheritance.pool, .slot = inheritance.slot, .generation = inheritance.generation, .pid = ::getpid()});
+  os::set_process_title(
+      fmt::format("prongd: {}/worker[{}] gen={}", inheritance.pool, inheritance.slot, inheritance.generation));
   // 2. Dispositions while everything is still blocked: a signal of the first moment meets the right one.
   set_dispositions();
   // 3. Nothing of the master's: not its epoll, not its signalfd, not the channels of siblings.

@@ -1,10 +1,10 @@
 #include "worker/connection.hpp"
 
+#include <sys/epoll.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
-
-#include <sys/epoll.h>
 
 #include "os/socket.hpp"
 

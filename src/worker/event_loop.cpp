@@ -1,14 +1,13 @@
 #include "worker/event_loop.hpp"
 
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
 #include <vector>
-
-#include <sys/epoll.h>
-
-#include <fmt/format.h>
 
 #include "log/log.hpp"
 #include "os/process.hpp"
@@ -35,8 +34,8 @@ http::Limits to_limits(const config::HttpConfig& from) {
   return limits;
 }
 
-// A worker accepts only what it can serve (design.md section 7), and an answer may need a second descriptor for its file:
-// one that accepts until no descriptor is left can only answer 503.
+// A worker accepts only what it can serve (design.md section 7), and an answer may need a second descriptor for its
+// file: one that accepts until no descriptor is left can only answer 503.
 std::size_t connections_for(std::size_t descriptors, std::size_t listeners) {
   constexpr std::size_t kOwnDescriptors = 16;  // standard ones, channel, epoll, signalfd, log, root, and a few to spare
   const std::size_t taken = kOwnDescriptors + listeners;
@@ -58,8 +57,8 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inh
   if (!signals) return failure(std::move(signals.error()));
   if (auto added = epoll->add(signals->fd(), EPOLLIN, kSignalKey); !added) return failure(std::move(added.error()));
   if (auto added = epoll->add(channel.fd(), EPOLLIN, kChannelKey); !added) return failure(std::move(added.error()));
-  return std::unique_ptr<EventLoop>{new EventLoop{inheritance, pool, std::move(channel), handler, std::move(*epoll),
-                                                  std::move(*signals)}};
+  return std::unique_ptr<EventLoop>{
+      new EventLoop{inheritance, pool, std::move(channel), handler, std::move(*epoll), std::move(*signals)}};
 }
 
 EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
@@ -76,12 +75,13 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       request_(pool.http.header_timeout),
       sending_(pool.http.send_timeout),
       lingering_(kLingerTime),
-      most_connections_(std::min<std::size_t>(
-          pool.max_connections, connections_for(os::descriptor_limit(), inheritance.listeners.size()))),
+      most_connections_(std::min<std::size_t>(pool.max_connections,
+                                              connections_for(os::descriptor_limit(), inheritance.listeners.size()))),
       now_(os::now()) {}
 
 void EventLoop::run() {
-  if (auto said = channel_.send(ipc::Ready{}); !said) log::error("cannot say that it is ready: {}", said.error().text());
+  if (auto said = channel_.send(ipc::Ready{}); !said)
+    log::error("cannot say that it is ready: {}", said.error().text());
   while (!draining_ || connections_.size() > 0) turn();
 }
 
@@ -146,14 +146,13 @@ void EventLoop::obey(ipc::Channel::Received received) {
 void EventLoop::read_signals() {
   for (const os::ReceivedSignal& received : signals_.read()) {
     if (draining_) continue;
-    if (auto said = channel_.send(ipc::Retiring{
-            .reason = fmt::format("{} from pid {} uid {}", os::signal_name(received.number), received.sender_pid,
-                                  received.sender_uid)});
+    if (auto said =
+            channel_.send(ipc::Retiring{.reason = fmt::format("{} from pid {} uid {}", os::signal_name(received.number),
+                                                              received.sender_pid, received.sender_uid)});
         !said)
       log::warn("drains on a signal, and cannot tell the master: {}", said.error().text());
-    drain({.grace = pool_->graceful_timeout,
-           .idle_grace = pool_->graceful_timeout,
-           .serve_backlog = ~std::uint64_t{0}});
+    drain(
+        {.grace = pool_->graceful_timeout, .idle_grace = pool_->graceful_timeout, .serve_backlog = ~std::uint64_t{0}});
   }
 }
 
@@ -201,8 +200,8 @@ void EventLoop::settle(Connection& connection) {
   }
   // A request and a linger have one deadline from their start; for an answer each progress starts it anew; and an idle
   // connection that has just answered begins to wait again.
-  const bool anew = waiting != connection.listed_as ||
-                    (progress && (waiting == Waiting::kSending || waiting == Waiting::kIdle));
+  const bool anew =
+      waiting != connection.listed_as || (progress && (waiting == Waiting::kSending || waiting == Waiting::kIdle));
   if (!anew && connection.is_waiting()) return;
   connection.listed_as = waiting;
   list_of(waiting).start(connection, now_);
@@ -246,8 +245,9 @@ void EventLoop::update_accepting() {
 void EventLoop::complain_of_full_table() {
   if (last_accept_complaint_ && now_ - *last_accept_complaint_ < kComplaintInterval) return;
   last_accept_complaint_ = now_;
-  log::warn("{} connections are open, as many as {} descriptors allow; new ones wait in the queue; raise rlimits.nofile",
-            connections_.size(), os::descriptor_limit());
+  log::warn(
+      "{} connections are open, as many as {} descriptors allow; new ones wait in the queue; raise rlimits.nofile",
+      connections_.size(), os::descriptor_limit());
 }
 
 // A second order can only shorten the time.

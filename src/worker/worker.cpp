@@ -1,10 +1,10 @@
 #include "worker/worker.hpp"
 
+#include <fmt/format.h>
+
 #include <csignal>
 #include <memory>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "ipc/channel.hpp"
 #include "log/log.hpp"
