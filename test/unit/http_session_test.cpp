@@ -297,6 +297,19 @@ TEST_CASE("a request line beyond the limit is 414, fields beyond it 431") {
   CHECK(status(empty_lines) == 414);
 }
 
+TEST_CASE("a field counts when its name is whole, so that pieces make no difference") {
+  const http::Limits limits{.max_fields = 2};
+  for (const std::size_t piece : {1U, 3U, 1000U}) {
+    Echo handler;
+    Session session(handler, limits, clock_at_rest);
+    const std::string head = "GET / HTTP/1.0\r\nA:\r\nB:\r\nC\n";
+    std::string said;
+    for (std::size_t at = 0; at < head.size(); at += piece)
+      said += converse(session, std::string_view(head).substr(at, piece));
+    CHECK(answers_in(said).at(0).status == 400);
+  }
+}
+
 TEST_CASE("after announce_close an idle session serves one more request and says so") {
   Fixture fixture;
   (void)fixture(kGet);
