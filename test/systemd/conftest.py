@@ -79,7 +79,7 @@ class Service:
 
     def get(self, path="/", port=80):
         """HTTP status of a request from inside the container."""
-        return self.container.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}",
+        return self.container.run("curl", "-s", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code}",
                                   f"http://127.0.0.1:{port}{path}", check=False)
 
     def finish(self):

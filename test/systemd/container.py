@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -37,9 +38,9 @@ def wait_until(look, what: str, limit: float = LIMIT):
     return value
 
 
-def output(*command: str, check: bool = True, **options) -> str:
+def output(*command: str, check: bool = True, limit: float | None = None, **options) -> str:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace", check=False, **options)
+                          text=True, errors="replace", check=False, timeout=limit, **options)
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with status {done.returncode}: {done.stdout.strip()[-2000:]}")
     return done.stdout
@@ -163,8 +164,12 @@ class Container:
         if self._nspawn.poll() is not None:
             self._console.seek(0)
             raise Unavailable(f"systemd-nspawn cannot boot a container here: {self._console.read().strip()[-500:]}")
-        children = pathlib.Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
-        return int(children[0]) if children else 0
+        # Of its children only the last is the container's PID 1; the one before sets the stage and leaves.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for pid in pathlib.Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split():
+                if re.search(r"^NSpid:\s+\d+\s+1$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE):
+                    return int(pid)
+        return 0
 
     def close(self) -> None:
         if self._nspawn is not None and self._nspawn.poll() is None:
@@ -183,7 +188,7 @@ class Container:
         return ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C", *command]
 
     def run(self, *command: str, check: bool = True) -> str:
-        return output(*self._inside(command), check=check, env={"PATH": "/usr/sbin:/usr/bin", "LANG": "C.UTF-8"})
+        return output(*self._inside(command), check=check, limit=4 * LIMIT, env={"PATH": "/usr/sbin:/usr/bin", "LANG": "C.UTF-8"})
 
     def status_of(self, *command: str) -> int:
         return subprocess.run(self._inside(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
