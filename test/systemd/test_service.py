@@ -124,6 +124,7 @@ def test_a_master_that_hangs_is_restarted_by_the_watchdog(service):
 def test_a_master_that_is_killed_is_started_again(service):
     service.start()
     master, workers = service.master, service.workers()
+    service.expect(r"the master is gone")
     service.container.run("kill", "-KILL", str(master))
     wait_until(lambda: service.master not in (0, master) and service.is_active(), "another master")
     assert not workers & service.workers()
