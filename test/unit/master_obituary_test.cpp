@@ -1,0 +1,103 @@
+// The line about a dead worker, for each way to die.
+#include <catch2/catch.hpp>
+
+#include <csignal>
+#include <string>
+
+#include "master/obituary.hpp"
+
+namespace prong::master {
+namespace {
+
+using namespace std::chrono_literals;
+using log::Level;
+
+Death death(SlotState state, os::ExitStatus status) {
+  return {.state = state,
+          .status = status,
+          .lived = 41'300ms,
+          .counts = {.connections = 7, .requests = 12, .open_connections = 0},
+          .killed_because = {},
+          .start_failure = {},
+          .retired_because = {}};
+}
+
+constexpr os::ExitStatus kClean{.signalled = false, .code = 0};
+constexpr os::ExitStatus kFailed{.signalled = false, .code = 1};
+constexpr os::ExitStatus kSegv{.signalled = true, .code = SIGSEGV, .core_dumped = true};
+constexpr os::ExitStatus kKilled{.signalled = true, .code = SIGKILL};
+
+}  // namespace
+
+TEST_CASE("a worker that ends after its drain is told as information") {
+  const Obituary obituary = write_obituary(death(SlotState::kDraining, kClean));
+  CHECK(obituary.level == Level::kInfo);
+  CHECK(obituary.text == "exited with status 0 after 41.3s, 7 connections, 12 requests");
+}
+
+TEST_CASE("a worker that said why it retires is told as information, with what it said") {
+  Death of = death(SlotState::kDraining, kClean);
+  of.retired_because = "SIGTERM from pid 5 uid 0";
+  CHECK(write_obituary(of).level == Level::kInfo);
+  CHECK(write_obituary(of).text ==
+        "exited with status 0 after 41.3s, 7 connections, 12 requests; SIGTERM from pid 5 uid 0");
+  of.state = SlotState::kServing;  // the exit was seen before the message was acted upon
+  CHECK(write_obituary(of).level == Level::kInfo);
+}
+
+TEST_CASE("a worker that leaves without being asked is an error, also with status 0") {
+  CHECK(write_obituary(death(SlotState::kServing, kClean)).level == Level::kError);
+  CHECK(write_obituary(death(SlotState::kStarting, kClean)).level == Level::kError);
+  CHECK(write_obituary(death(SlotState::kKilling, kClean)).level == Level::kError);
+}
+
+TEST_CASE("a worker that fails while it drains is an error") {
+  CHECK(write_obituary(death(SlotState::kDraining, kFailed)).level == Level::kError);
+  CHECK(write_obituary(death(SlotState::kDraining, kSegv)).level == Level::kError);
+}
+
+TEST_CASE("a crash tells the signal, whether a core was dumped, and what was open") {
+  Death of = death(SlotState::kServing, kSegv);
+  of.counts.open_connections = 3;
+  const Obituary obituary = write_obituary(of);
+  CHECK(obituary.level == Level::kError);
+  CHECK(obituary.text ==
+        "killed by signal 11 (SIGSEGV, core dumped) after 41.3s, 7 connections, 12 requests, 3 connections open");
+}
+
+TEST_CASE("a KILL that the master did not send points to the usual suspects") {
+  const Obituary obituary = write_obituary(death(SlotState::kServing, kKilled));
+  CHECK(obituary.level == Level::kError);
+  CHECK_THAT(obituary.text, Catch::StartsWith("killed by signal 9 (SIGKILL) after 41.3s"));
+  CHECK_THAT(obituary.text, Catch::Contains("the master did not send it"));
+  CHECK_THAT(obituary.text, Catch::Contains("out-of-memory"));
+}
+
+TEST_CASE("a KILL that the master sent says why") {
+  Death of = death(SlotState::kKilling, kKilled);
+  of.killed_because = "it did not stop within its grace";
+  const Obituary obituary = write_obituary(of);
+  CHECK(obituary.level == Level::kError);
+  CHECK_THAT(obituary.text, Catch::EndsWith("; killed by the master: it did not stop within its grace"));
+}
+
+TEST_CASE("a worker that could not start is told with its own reason before any other") {
+  Death of = death(SlotState::kStarting, kFailed);
+  of.start_failure = "cannot open directory \"/srv\": No such file or directory";
+  of.killed_because = "its channel closed";
+  const Obituary obituary = write_obituary(of);
+  CHECK(obituary.level == Level::kError);
+  CHECK_THAT(obituary.text, Catch::StartsWith("exited with status 1 after"));
+  CHECK_THAT(obituary.text, Catch::EndsWith("; cannot open directory \"/srv\": No such file or directory"));
+}
+
+TEST_CASE("a worker that died in its start without a word is told so") {
+  CHECK_THAT(write_obituary(death(SlotState::kStarting, kSegv)).text, Catch::EndsWith("; it was not ready yet"));
+  CHECK_THAT(write_obituary(death(SlotState::kStarting, kFailed)).text, Catch::EndsWith("; it was not ready yet"));
+}
+
+TEST_CASE("an ordinary failure has no invented cause") {
+  CHECK_THAT(write_obituary(death(SlotState::kServing, kFailed)).text, Catch::EndsWith("12 requests"));
+}
+
+}  // namespace prong::master

@@ -1,0 +1,189 @@
+// The master's decisions that are pure functions: how many workers and which, when again, how they are stopped.
+#include <catch2/catch.hpp>
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "master/pool_policy.hpp"
+#include "master/respawn_policy.hpp"
+#include "master/stop_plan.hpp"
+
+namespace prong::master {
+namespace {
+
+using namespace std::chrono_literals;
+using S = SlotState;
+using Indexes = std::vector<std::size_t>;
+
+struct PlanCase {
+  std::vector<S> slots;
+  std::uint32_t wanted;
+  Indexes want_up;
+  Indexes want_down;
+};
+
+void check(const PlanCase& with) {
+  const SlotPlan plan = plan_slots(with.slots, with.wanted);
+  CHECK(plan.want_up == with.want_up);
+  CHECK(plan.want_down == with.want_down);
+}
+
+bool is_up(S state) {
+  return state == S::kStarting || state == S::kServing || state == S::kBackoff;
+}
+
+}  // namespace
+
+TEST_CASE("an empty pool grows to what is wanted") {
+  check({{}, 3, {0, 1, 2}, {}});
+  check({{}, 0, {}, {}});
+  check({{S::kServing}, 3, {1, 2}, {}});
+}
+
+TEST_CASE("a pool that is as it should be is left alone") {
+  check({{S::kServing, S::kStarting, S::kBackoff}, 3, {}, {}});
+  check({{S::kServing, S::kVacant, S::kServing}, 2, {}, {}});
+}
+
+TEST_CASE("a vacant slot is filled before a new one is made") {
+  check({{S::kServing, S::kVacant, S::kServing}, 4, {1, 3}, {}});
+  check({{S::kVacant, S::kVacant, S::kServing}, 2, {0}, {}});
+}
+
+TEST_CASE("the replacement of a worker that drains or is killed starts at once, in another slot") {
+  check({{S::kDraining, S::kServing}, 2, {2}, {}});
+  check({{S::kKilling, S::kServing}, 2, {2}, {}});
+  check({{S::kDraining, S::kVacant, S::kServing}, 2, {1}, {}});
+}
+
+TEST_CASE("a worker in backoff counts as up: nothing starts in its stead") {
+  check({{S::kBackoff}, 1, {}, {}});
+}
+
+TEST_CASE("those that cost least are stopped first, the last slots before the first") {
+  check({{S::kServing, S::kServing, S::kServing}, 2, {}, {2}});
+  check({{S::kServing, S::kServing, S::kServing}, 1, {}, {2, 1}});
+  check({{S::kBackoff, S::kServing, S::kStarting, S::kServing}, 3, {}, {0}});
+  check({{S::kBackoff, S::kServing, S::kStarting, S::kServing}, 2, {}, {0, 2}});
+  check({{S::kBackoff, S::kServing, S::kStarting, S::kServing}, 1, {}, {0, 2, 3}});
+  check({{S::kBackoff, S::kServing, S::kStarting, S::kServing}, 0, {}, {0, 2, 3, 1}});
+}
+
+TEST_CASE("what drains or is killed is not stopped again") {
+  check({{S::kDraining, S::kServing, S::kKilling, S::kVacant}, 0, {}, {1}});
+}
+
+TEST_CASE("a plan, once applied, gives exactly what is wanted") {
+  std::mt19937 random{20'261'123};
+  std::vector<S> slots;
+  std::size_t wrong = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    slots.resize(random() % 9, S::kVacant);
+    for (S& state : slots) state = kSlotStateText.entries.at(random() % kSlotStateText.entries.size()).first;
+    const auto wanted = static_cast<std::uint32_t>(random() % 9);
+    const SlotPlan plan = plan_slots(slots, wanted);
+    for (const std::size_t i : plan.want_up) {
+      if (i > slots.size()) ++wrong;  // no gaps
+      if (i >= slots.size()) slots.resize(i + 1, S::kVacant);
+      if (slots[i] != S::kVacant) ++wrong;
+      slots[i] = S::kStarting;
+    }
+    for (const std::size_t i : plan.want_down) {
+      if (!is_up(slots.at(i))) ++wrong;
+      slots[i] = S::kDraining;
+    }
+    if (std::ranges::count_if(slots, is_up) != static_cast<long>(wanted)) ++wrong;
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("\"auto\" is one worker for each usable CPU") {
+  CHECK(wanted_workers(std::nullopt, 6, 0) == 6);
+  CHECK(wanted_workers(3, 6, 0) == 3);
+}
+
+TEST_CASE("TTIN and TTOU change the number, which stays between one and the most") {
+  CHECK(wanted_workers(3, 1, 2) == 5);
+  CHECK(wanted_workers(3, 1, -2) == 1);
+  CHECK(wanted_workers(3, 1, -3) == 1);
+  CHECK(wanted_workers(std::nullopt, 2, -100) == 1);
+  CHECK(wanted_workers(std::nullopt, 0, 0) == 1);
+  CHECK(wanted_workers(kMostWorkers, 1, 1) == kMostWorkers);
+  CHECK(wanted_workers(1, 1, std::numeric_limits<std::int32_t>::max()) == kMostWorkers);
+  CHECK(wanted_workers(std::numeric_limits<std::uint32_t>::max(), 1, std::numeric_limits<std::int32_t>::max()) ==
+        kMostWorkers);
+  CHECK(wanted_workers(std::numeric_limits<std::uint32_t>::max(), 1, 0) == kMostWorkers);
+  CHECK(wanted_workers(5, 1, std::numeric_limits<std::int32_t>::min()) == 1);
+}
+
+TEST_CASE("a worker that had served is replaced without a pause") {
+  CHECK(had_served({.was_ready = true, .connections = 1, .served = 0ns}));
+  CHECK(had_served({.was_ready = true, .connections = 0, .served = 1s}));
+  CHECK(respawn_pause(0, 60s) == 0ms);
+}
+
+TEST_CASE("a worker that never was ready, or only for a moment, had not served") {
+  CHECK_FALSE(had_served({}));
+  CHECK_FALSE(had_served({.was_ready = true, .connections = 0, .served = 1s - 1ns}));
+  // A scoreboard is written by the worker: without Ready it says nothing.
+  CHECK_FALSE(had_served({.was_ready = false, .connections = 5, .served = 10s}));
+}
+
+TEST_CASE("each failed start doubles the pause, up to the most") {
+  CHECK(respawn_pause(1, 60s) == 100ms);
+  CHECK(respawn_pause(2, 60s) == 200ms);
+  CHECK(respawn_pause(3, 60s) == 400ms);
+  CHECK(respawn_pause(10, 60s) == 51'200ms);
+  CHECK(respawn_pause(11, 60s) == 60s);
+  CHECK(respawn_pause(12, 60s) == 60s);
+}
+
+TEST_CASE("the pause never wraps around and never shrinks") {
+  Duration last{};
+  for (std::uint32_t failures = 0; failures < 200; ++failures) {
+    const Duration pause = respawn_pause(failures, 24h);
+    if (pause < last) FAIL("shorter after " << failures << " failures");
+    last = pause;
+  }
+  CHECK(last == 24h);
+  CHECK(respawn_pause(std::numeric_limits<std::uint32_t>::max(), 60s) == 60s);
+}
+
+TEST_CASE("the most may be less than the first pause") {
+  CHECK(respawn_pause(1, 30ms) == 30ms);
+  CHECK(respawn_pause(7, 0ms) == 0ms);
+}
+
+TEST_CASE("a graceful stop asks with the whole grace, then insists") {
+  const StopPlan plan = graceful_stop_plan(30s, 2s);
+  CHECK(plan.grace == 30s);
+  CHECK(plan.idle_grace == 2s);
+  REQUIRE(plan.steps.size() == 2);
+  CHECK(plan.steps[0].kind == StopStepKind::kMessage);
+  // The worker cuts its connections itself when the grace is over, so it needs a moment more.
+  CHECK(plan.steps[0].patience > plan.grace);
+  CHECK(plan.steps[1].kind == StopStepKind::kTerm);
+  CHECK(plan.steps[1].patience > 0ms);
+}
+
+TEST_CASE("idle connections never get more than the grace") {
+  CHECK(graceful_stop_plan(1s, 30s).idle_grace == 1s);
+  CHECK(graceful_stop_plan(0s, 30s).idle_grace == 0s);
+  CHECK(graceful_stop_plan(5s, 5s).idle_grace == 5s);
+}
+
+TEST_CASE("a fast stop gives no grace and a short patience") {
+  const StopPlan plan = fast_stop_plan();
+  CHECK(plan.grace == 0ms);
+  CHECK(plan.idle_grace == 0ms);
+  REQUIRE(plan.steps.size() == 1);
+  CHECK(plan.steps[0].kind == StopStepKind::kMessage);
+  CHECK(plan.steps[0].patience > 0ms);
+  CHECK(plan.steps[0].patience <= 1s);
+}
+
+}  // namespace prong::master

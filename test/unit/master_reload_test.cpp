@@ -1,0 +1,209 @@
+// The first half of the transaction: what can fail is tried, and a failure leaves everything as it was.
+#include <catch2/catch.hpp>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <set>
+#include <string>
+
+#include "config/reader.hpp"
+#include "config_folder.hpp"
+#include "master/config_plan.hpp"
+#include "master/reload.hpp"
+#include "net/address.hpp"
+#include "net/listener_set.hpp"
+#include "os/socket.hpp"
+
+namespace prong::master {
+namespace {
+
+using config::test::Folder;
+
+Planned plan_of(const std::string& text) {
+  return plan_config([&] { return config::load_text(text, "t.toml"); });
+}
+
+std::string pool(const std::string& name, const std::string& listen) {
+  return "[pool." + name + "]\nlisten = [" + listen + "]\nstatic.root = \"/\"\n";
+}
+
+std::string quoted(const std::string& text) {
+  return "\"" + text + "\"";
+}
+
+// A port of the loopback that somebody else listens on, and its address.
+struct Taken {
+  os::UniqueFd socket;
+  std::string address;
+};
+Taken take_port() {
+  auto address = net::parse_address("127.0.0.1:0");
+  auto socket = os::make_socket(AF_INET, SOCK_STREAM);
+  REQUIRE(socket);
+  REQUIRE(os::bind_socket(socket->get(), address->socket));
+  REQUIRE(os::listen_on(socket->get(), 1));
+  const std::string bound = net::to_text(*os::local_address(socket->get()));
+  return {std::move(*socket), bound};
+}
+
+const Current kNothingBefore{};
+
+}  // namespace
+
+TEST_CASE("the log settings follow the [log] table") {
+  CHECK(log_settings({.target = "stderr"}).target == log::Target::kStderr);
+  CHECK(log_settings({.target = "journal"}).target == log::Target::kJournal);
+  const log::Settings file = log_settings({.target = "/var/log/x.log"});
+  CHECK(file.target == log::Target::kFile);
+  CHECK(file.path == "/var/log/x.log");
+  CHECK(log_settings({.level = config::LogLevel::kDebug}).level == log::Level::kDebug);
+  CHECK(log_settings({.level = config::LogLevel::kInfo}).level == log::Level::kInfo);
+  CHECK(log_settings({.level = config::LogLevel::kWarn}).level == log::Level::kWarn);
+  CHECK(log_settings({.level = config::LogLevel::kError}).level == log::Level::kError);
+  CHECK(log_settings({.color = config::LogColor::kAuto}).color == log::Color::kAuto);
+  CHECK(log_settings({.color = config::LogColor::kAlways}).color == log::Color::kAlways);
+  CHECK(log_settings({.color = config::LogColor::kNever}).color == log::Color::kNever);
+}
+
+TEST_CASE("\"auto\" is the journal when standard error is its stream, and standard error otherwise") {
+  (void)::unsetenv("JOURNAL_STREAM");
+  CHECK(log_settings({.target = "auto"}).target == log::Target::kStderr);
+  struct stat status{};
+  REQUIRE(::fstat(STDERR_FILENO, &status) == 0);
+  (void)::setenv("JOURNAL_STREAM", fmt::format("{}:{}", status.st_dev, status.st_ino).c_str(), 1);
+  CHECK(log_settings({.target = "auto"}).target == log::Target::kJournal);
+  // Set for an ancestor whose standard error was redirected later.
+  (void)::setenv("JOURNAL_STREAM", fmt::format("{}:{}", status.st_dev, status.st_ino + 1).c_str(), 1);
+  CHECK(log_settings({.target = "auto"}).target == log::Target::kStderr);
+  (void)::unsetenv("JOURNAL_STREAM");
+}
+
+TEST_CASE("the addresses of a plan are the canonical ones of all its pools") {
+  const Planned planned = plan_of(pool("a", "\"*:80\", \"unix:/a\"") + pool("b", "\"[0::1]:81\", \"systemd:x\""));
+  CHECK(addresses_of(planned.plan) == std::set<std::string>{"0.0.0.0:80", "unix:/a", "[::1]:81", "systemd:x"});
+}
+
+TEST_CASE("the addresses of a generation are those of all its pools") {
+  Generation generation;
+  generation.pools.resize(2);
+  generation.pools[0].listeners = {"a", "b"};
+  generation.pools[1].listeners = {"c", "a"};
+  CHECK(addresses_of(generation) == std::set<std::string>{"a", "b", "c"});
+  CHECK(addresses_of(Generation{}).empty());
+}
+
+TEST_CASE("what is good is bound and has its log") {
+  net::ListenerSet listeners{{}};
+  const Prepared prepared = prepare(plan_of(pool("a", "\"127.0.0.1:0\", \"[::1]:0\"")), kNothingBefore, listeners);
+  CHECK(prepared.errors.empty());
+  CHECK(prepared.log != nullptr);
+  REQUIRE(listeners.find("127.0.0.1:0") != nullptr);
+  CHECK(listeners.find("[::1]:0") != nullptr);
+}
+
+TEST_CASE("an error in the text is told as a whole line, and nothing is bound") {
+  net::ListenerSet listeners{{}};
+  const Prepared prepared = prepare(plan_of(pool("a", "\"127.0.0.1:0\"") + "workerz = 1\n"), kNothingBefore, listeners);
+  CAPTURE(prepared.errors);
+  REQUIRE(prepared.errors.size() == 1);
+  CHECK_THAT(prepared.errors[0], Catch::StartsWith("t.toml:4:1: error: "));
+  CHECK(listeners.find("127.0.0.1:0") == nullptr);
+}
+
+TEST_CASE("a taken port is told at the line that asks for it, and with it every other one") {
+  const Taken first = take_port();
+  const Taken second = take_port();
+  net::ListenerSet listeners{{}};
+  const Prepared prepared =
+      prepare(plan_of(pool("a", quoted(first.address)) + pool("b", quoted(second.address))), kNothingBefore, listeners);
+  CAPTURE(prepared.errors);
+  REQUIRE(prepared.errors.size() == 2);
+  CHECK_THAT(prepared.errors[0], Catch::StartsWith("t.toml:2:11: error: cannot bind " + quoted(first.address) +
+                                                   ": Address already in use"));
+  CHECK_THAT(prepared.errors[1], Catch::StartsWith("t.toml:5:11: error: cannot bind " + quoted(second.address)));
+}
+
+TEST_CASE("when one listener cannot be bound, those that could are closed again") {
+  const Taken taken = take_port();
+  const Folder folder;
+  const std::string socket = folder.path("new.sock");
+  net::ListenerSet listeners{{}};
+  const Prepared prepared =
+      prepare(plan_of(pool("a", "\"127.0.0.1:0\", " + quoted("unix:" + socket) + ", " + quoted(taken.address))),
+              kNothingBefore, listeners);
+  CAPTURE(prepared.errors);
+  REQUIRE(prepared.errors.size() == 1);
+  CHECK(listeners.find("127.0.0.1:0") == nullptr);
+  CHECK(listeners.find("unix:" + socket) == nullptr);
+  CHECK(::access(socket.c_str(), F_OK) != 0);
+}
+
+TEST_CASE("a failure leaves the listeners that serve alone") {
+  const Taken taken = take_port();
+  net::ListenerSet listeners{{}};
+  const Prepared before = prepare(plan_of(pool("a", "\"127.0.0.1:0\"")), kNothingBefore, listeners);
+  REQUIRE(before.errors.empty());
+  net::Listener* const serving = listeners.find("127.0.0.1:0");
+  const std::string bound = serving->bound_text();
+  const Prepared failed = prepare(plan_of(pool("a", "\"127.0.0.1:0\", " + quoted(taken.address))),
+                                  {.config = before.plan.config, .log = before.log}, listeners);
+  CAPTURE(failed.errors);
+  REQUIRE(failed.errors.size() == 1);
+  CHECK(listeners.find("127.0.0.1:0") == serving);
+  CHECK(serving->bound_text() == bound);
+}
+
+TEST_CASE("an option that a bound listener cannot change is an error with its place") {
+  net::ListenerSet listeners{{}};
+  const Prepared before = prepare(plan_of(pool("a", "\"[::1]:0\"")), kNothingBefore, listeners);
+  REQUIRE(before.errors.empty());
+  const Prepared failed = prepare(plan_of(pool("a", "{ address = \"[::1]:0\", v6only = false }")),
+                                  {.config = before.plan.config, .log = before.log}, listeners);
+  CAPTURE(failed.errors);
+  REQUIRE(failed.errors.size() == 1);
+  CHECK_THAT(failed.errors[0], Catch::StartsWith("t.toml:2:11: error: "));
+  CHECK_THAT(failed.errors[0], Catch::Contains("v6only"));
+}
+
+TEST_CASE("an unchanged [log] keeps its log; a changed one is opened before anything is bound") {
+  const Folder folder;
+  net::ListenerSet listeners{{}};
+  const Prepared before = prepare(plan_of(pool("a", "\"127.0.0.1:0\"")), kNothingBefore, listeners);
+  const Current current{.config = before.plan.config, .log = before.log};
+  CHECK(prepare(plan_of(pool("b", "\"127.0.0.1:0\"")), current, listeners).log == before.log);
+  const Prepared other =
+      prepare(plan_of("[log]\ntarget = " + quoted(folder.path("x.log")) + "\n" + pool("a", "\"127.0.0.1:0\"")), current,
+              listeners);
+  CHECK(other.errors.empty());
+  CHECK(other.log != before.log);
+  CHECK(::access(folder.path("x.log").c_str(), F_OK) == 0);
+}
+
+TEST_CASE("a log that cannot be opened fails the reload before anything is bound") {
+  const Folder folder;
+  (void)folder.write("taken/file", "");
+  net::ListenerSet listeners{{}};
+  const Prepared prepared =
+      prepare(plan_of("[log]\ntarget = " + quoted(folder.path("taken")) + "\n" + pool("a", "\"127.0.0.1:0\"")),
+              kNothingBefore, listeners);
+  CAPTURE(prepared.errors);
+  REQUIRE(prepared.errors.size() == 1);
+  CHECK_THAT(prepared.errors[0], Catch::Contains("cannot open the log file"));
+  CHECK(listeners.find("127.0.0.1:0") == nullptr);
+}
+
+TEST_CASE("listeners that stay take the new options, and their queue stays") {
+  net::ListenerSet listeners{{}};
+  const Prepared before = prepare(plan_of(pool("a", "\"127.0.0.1:0\"")), kNothingBefore, listeners);
+  REQUIRE(before.errors.empty());
+  const int fd = listeners.find("127.0.0.1:0")->descriptors().at(0);
+  CHECK(*os::get_option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
+  const Planned next = plan_of(pool("a", "{ address = \"127.0.0.1:0\", keepalive = false }"));
+  update_listeners(next.plan, listeners);
+  CHECK(listeners.find("127.0.0.1:0")->descriptors() == std::vector<int>{fd});
+  CHECK(*os::get_option(fd, SOL_SOCKET, SO_KEEPALIVE) == 0);
+  CHECK(*os::get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1);
+}
+
+}  // namespace prong::master

@@ -1,0 +1,269 @@
+// Accepting from listeners that are shared with siblings.
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <set>
+#include <vector>
+
+#include "ipc/inheritance.hpp"
+#include "net/address.hpp"
+#include "os/clock.hpp"
+#include "os/epoll.hpp"
+#include "os/socket.hpp"
+#include "worker/acceptor.hpp"
+
+namespace prong::worker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kFirstKey = 2;
+
+// Listeners on the loopback, as the master has them.
+class Listeners {
+ public:
+  explicit Listeners(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      auto socket = os::make_socket(AF_INET, SOCK_STREAM);
+      REQUIRE(os::bind_socket(socket->get(), net::parse_address("127.0.0.1:0")->socket));
+      REQUIRE(os::listen_on(socket->get(), 64));
+      sockets_.push_back(std::move(*socket));
+    }
+  }
+  // What a worker inherits: copies, as after a fork. Number 0, 1, 2...
+  [[nodiscard]] std::vector<ipc::InheritedListener> inherited() const {
+    std::vector<ipc::InheritedListener> listeners;
+    for (std::size_t i = 0; i < sockets_.size(); ++i)
+      listeners.push_back({.fd = ::fcntl(sockets_[i].get(), F_DUPFD_CLOEXEC, 0),
+                           .number = static_cast<std::uint32_t>(i),
+                           .address = {}});
+    return listeners;
+  }
+  [[nodiscard]] os::UniqueFd connect(std::size_t listener = 0) const {
+    os::UniqueFd client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    const auto address = os::local_address(sockets_.at(listener).get());
+    REQUIRE(::connect(client.get(), address->get(), address->size) == 0);
+    return client;
+  }
+  void close() { sockets_.clear(); }
+  [[nodiscard]] os::SocketAddress address(std::size_t listener) const {
+    return *os::local_address(sockets_.at(listener).get());
+  }
+
+ private:
+  std::vector<os::UniqueFd> sockets_;
+};
+
+std::multiset<std::uint64_t> keys_told(os::Epoll& epoll) {
+  std::array<epoll_event, 8> buffer{};
+  std::multiset<std::uint64_t> keys;
+  const auto events = epoll.wait(buffer, 0ns);
+  for (const epoll_event& event : *events) keys.insert(event.data.u64);
+  return keys;
+}
+
+using Keys = std::multiset<std::uint64_t>;
+
+os::Epoll make_epoll() {
+  auto epoll = os::Epoll::create();
+  REQUIRE(epoll.has_value());
+  return std::move(*epoll);
+}
+
+}  // namespace
+
+TEST_CASE("nothing is told before the acceptor is resumed, and then each listener by its key") {
+  const Listeners listeners{3};
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  const os::UniqueFd first = listeners.connect(0);
+  const os::UniqueFd third = listeners.connect(2);
+  CHECK(keys_told(epoll).empty());
+  acceptor.resume();
+  CHECK(keys_told(epoll) == Keys{kFirstKey, kFirstKey + 2});
+  acceptor.resume();  // a second time does nothing
+  CHECK(keys_told(epoll) == Keys{kFirstKey, kFirstKey + 2});
+}
+
+TEST_CASE("the keys of listeners are known, others are not") {
+  const Listeners listeners{2};
+  os::Epoll epoll = make_epoll();
+  const Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  CHECK_FALSE(acceptor.owns(kFirstKey - 1));
+  CHECK(acceptor.owns(kFirstKey));
+  CHECK(acceptor.owns(kFirstKey + 1));
+  CHECK_FALSE(acceptor.owns(kFirstKey + 2));
+  CHECK_FALSE(acceptor.owns(~std::uint64_t{0}));
+}
+
+TEST_CASE("one connection is taken at a time, and the listener goes back into the queue") {
+  const Listeners listeners{1};
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  acceptor.resume();
+  std::vector<os::UniqueFd> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(listeners.connect());
+  for (int i = 0; i < 3; ++i) {
+    CHECK(keys_told(epoll) == Keys{kFirstKey});
+    const os::Accepted accepted = acceptor.accept_one(kFirstKey);
+    REQUIRE(accepted.fd.valid());
+    CHECK((::fcntl(accepted.fd.get(), F_GETFL) & O_NONBLOCK) != 0);
+    CHECK((::fcntl(accepted.fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
+  }
+  CHECK(keys_told(epoll).empty());
+  CHECK(acceptor.accept_one(kFirstKey).error == EAGAIN);
+  clients.push_back(listeners.connect());
+  CHECK(keys_told(epoll) == Keys{kFirstKey});
+}
+
+TEST_CASE("a worker that has accepted is behind its siblings for the next connection") {
+  // Two epoll sets whose wait queues stand on one listener, as those of two workers. The kernel tells the first of the
+  // queue; that is visible through an epoll set on top of both, which is told in the order of the queue.
+  const Listeners listeners{1};
+  os::Epoll epoll_a = make_epoll();
+  os::Epoll epoll_b = make_epoll();
+  Acceptor a{epoll_a, listeners.inherited(), kFirstKey};
+  Acceptor b{epoll_b, listeners.inherited(), kFirstKey};
+  a.resume();
+  b.resume();
+  os::Epoll both = make_epoll();
+  REQUIRE(both.add(epoll_a.fd(), EPOLLIN, 'a'));
+  REQUIRE(both.add(epoll_b.fd(), EPOLLIN, 'b'));
+  const auto whom = [&] {
+    std::array<epoll_event, 2> buffer{};
+    const auto events = both.wait(buffer, 0ns);
+    return events->empty() ? '-' : static_cast<char>((*events)[0].data.u64);
+  };
+  std::string order;
+  for (int i = 0; i < 6; ++i) {
+    const os::UniqueFd client = listeners.connect();
+    const char first = whom();
+    order += first;
+    CHECK((first == 'a' ? a : b).accept_one(kFirstKey).fd.valid());
+    (void)whom();  // what the other was told has been taken by now
+  }
+  CHECK((order == "ababab" || order == "bababa"));
+}
+
+TEST_CASE("a paused acceptor leaves connections to its siblings") {
+  const Listeners listeners{2};
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  acceptor.resume();
+  acceptor.pause();
+  const os::UniqueFd client = listeners.connect();
+  CHECK(keys_told(epoll).empty());
+  acceptor.pause();  // a second time does nothing
+  acceptor.resume();
+  CHECK(keys_told(epoll) == Keys{kFirstKey});
+}
+
+TEST_CASE("a pause with an end is over when its time has come") {
+  const Listeners listeners{1};
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  acceptor.resume();
+  CHECK_FALSE(acceptor.next_deadline().has_value());
+  const os::TimePoint until = os::now();
+  acceptor.pause_until(until);
+  CHECK(acceptor.next_deadline() == until);
+  const os::UniqueFd client = listeners.connect();
+  acceptor.resume_if_due(until - 1ns);
+  CHECK(keys_told(epoll).empty());
+  acceptor.resume_if_due(until);
+  CHECK(keys_told(epoll) == Keys{kFirstKey});
+  CHECK_FALSE(acceptor.next_deadline().has_value());
+}
+
+TEST_CASE("running out of descriptors is told as such, and the connection stays in the queue") {
+  const Listeners listeners{1};
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  acceptor.resume();
+  const os::UniqueFd client = listeners.connect();
+  std::vector<os::UniqueFd> hoard;
+  while (true) {
+    os::UniqueFd fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    if (!fd.valid() || hoard.size() > 200'000) break;
+    hoard.push_back(std::move(fd));
+  }
+  const int error = acceptor.accept_one(kFirstKey).error;
+  const bool exhausted = hoard.size() <= 200'000;
+  hoard.clear();
+  if (!exhausted) {
+    WARN("the limit of descriptors is too high to reach");
+    return;
+  }
+  CHECK(error == EMFILE);
+  CHECK(acceptor.accept_one(kFirstKey).fd.valid());
+}
+
+TEST_CASE("closing hands over what waits on the listeners that nobody else serves, and no others") {
+  const Listeners listeners{3};
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  acceptor.resume();
+  std::vector<os::UniqueFd> clients;
+  for (const std::size_t listener : {0U, 0U, 1U, 2U, 2U, 2U}) clients.push_back(listeners.connect(listener));
+  std::size_t taken = 0;
+  acceptor.close(0b101, [&](os::Accepted accepted) {
+    if (!accepted.fd.valid()) return false;
+    ++taken;
+    return true;
+  });
+  CHECK(taken == 5);
+  CHECK(acceptor.is_closed());
+  CHECK_FALSE(acceptor.owns(kFirstKey));
+  CHECK(keys_told(epoll).empty());
+  Acceptor sibling{epoll, listeners.inherited(), kFirstKey};
+  CHECK(sibling.accept_one(kFirstKey).error == EAGAIN);
+  CHECK(sibling.accept_one(kFirstKey + 1).fd.valid());
+}
+
+TEST_CASE("closing without a backlog to serve takes nothing") {
+  const Listeners listeners{1};
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  const os::UniqueFd client = listeners.connect();
+  acceptor.close(0, [](const os::Accepted& /*accepted*/) {
+    FAIL("taken");
+    return true;
+  });
+  CHECK(acceptor.is_closed());
+  acceptor.close(~std::uint64_t{0}, [](const os::Accepted& /*accepted*/) {
+    FAIL("taken");
+    return true;
+  });
+}
+
+TEST_CASE("closing stops taking when no more is wanted") {
+  const Listeners listeners{1};
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  std::vector<os::UniqueFd> clients;
+  for (int i = 0; i < 4; ++i) clients.push_back(listeners.connect());
+  int taken = 0;
+  acceptor.close(1, [&](const os::Accepted& /*accepted*/) { return ++taken < 2; });
+  CHECK(taken == 2);
+}
+
+TEST_CASE("when all who had a listener have closed it, clients are refused") {
+  Listeners listeners{1};
+  const os::SocketAddress address = listeners.address(0);
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  listeners.close();
+  const os::UniqueFd waits{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  CHECK(::connect(waits.get(), address.get(), address.size) == 0);
+  acceptor.close(1, [](const os::Accepted& accepted) { return accepted.fd.valid(); });
+  const os::UniqueFd late{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  CHECK(::connect(late.get(), address.get(), address.size) != 0);
+  CHECK(errno == ECONNREFUSED);
+}
+
+}  // namespace prong::worker
