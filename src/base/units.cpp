@@ -125,9 +125,11 @@ std::string to_text(Duration duration) {
 
 std::string to_text(ByteSize size) {
   if (size.bytes == 0) return "0";
+  // The unit that leaves the smallest number; the largest binary one is not always it: 2GB is 1953125KiB.
+  const Unit* best = &kSizeUnits.back();
   for (const Unit& unit : kSizeUnits)
-    if (size.bytes % unit.factor == 0) return fmt::format("{}{}", size.bytes / unit.factor, unit.name);
-  return fmt::format("{}B", size.bytes);
+    if (size.bytes % unit.factor == 0 && unit.factor > best->factor) best = &unit;
+  return fmt::format("{}{}", size.bytes / best->factor, best->name);
 }
 
 std::string to_rough_text(std::chrono::nanoseconds duration) {

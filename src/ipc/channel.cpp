@@ -29,6 +29,7 @@ Channel::Received Channel::receive() const {
   const os::IoResult& result = packet.result;
   if (result.would_block) return {.kind = Kind::kNothing};
   if (result.end || result.error != 0) return {.kind = Kind::kEnd};  // ECONNRESET: gone with packets unread
+  if (result.bytes > kLargestPacket) return {.kind = Kind::kGarbage};
   auto message = decode(std::span{buffer}.first(result.bytes));
   if (!message) return {.kind = Kind::kGarbage};
   return {.kind = Kind::kMessage, .message = std::move(*message), .fd = std::move(packet.fd)};

@@ -17,13 +17,12 @@ namespace {
 struct State {
   std::shared_ptr<Output> output;
   Subject subject;
+  const Subject* line_subject = nullptr;  // of the line that is being written
 };
 State& state() {
   static State instance;
   return instance;
 }
-
-thread_local const Subject* line_subject = nullptr;
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
@@ -84,7 +83,7 @@ Result<std::shared_ptr<spdlog::sinks::sink>> make_sink(Output& output) {
 }  // namespace
 
 const Subject& current_subject() {
-  return *line_subject;
+  return *state().line_subject;
 }
 
 std::string Subject::text() const {
@@ -149,7 +148,7 @@ void write(Level level, std::string_view text) {
 
 void write(Level level, const Subject& subject, std::string_view text) {
   if (!enabled(level)) return;
-  line_subject = &subject;
+  state().line_subject = &subject;
   state().output->logger->log(to_spdlog(level), "{}: {}", subject.text(), text);
 }
 

@@ -85,7 +85,7 @@ void complain(std::string_view what, int error) {
   const std::string line = fmt::format("prongd: cannot write the log to {}: {}; lines are lost until it works again\n",
                                        what, errno_text(error));
   pollfd ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
-  if (::poll(&ready, 1, 0) == 1) (void)!::write(STDERR_FILENO, line.data(), line.size());
+  if (::poll(&ready, 1, 0) == 1) (void)(::write(STDERR_FILENO, line.data(), line.size()) == 0);
 }
 
 }  // namespace

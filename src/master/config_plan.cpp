@@ -41,6 +41,7 @@ class ListenerPlanner {
   std::vector<PlannedListener> plan(const config::PoolConfig& pool) {
     std::vector<PlannedListener> planned;
     for (const config::ListenerConfig& listener : pool.listen) {
+      if (listener.address.empty() && !diagnostics_->empty()) continue;  // the reader has told what is wrong with it
       auto address = net::parse_address(listener.address);
       if (!address) {
         diagnostics_->push_back({listener.position, address.error().message, address.error().hint});

@@ -106,7 +106,9 @@ Prepared prepare(Planned planned, const Current& current, net::ListenerSet& list
     return prepared;
   }
   prepared.log = std::move(*log);
+  const std::set<std::string> before = listeners.addresses();
   prepared.errors = bind_all(prepared.plan, listeners);
+  if (!prepared.errors.empty()) (void)listeners.retain_only(before);
   return prepared;
 }
 

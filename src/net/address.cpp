@@ -38,7 +38,6 @@ Result<Address> parse_unix(std::string_view path) {
   if (path.size() > kLongest)
     return failure(fmt::format("\"{}\" is too long for a UNIX address: {} bytes, at most {} (unix(7))", path,
                                path.size(), kLongest));
-  if (path.find('\0') != std::string_view::npos) return failure("a UNIX address cannot contain a NUL byte");
   if (!abstract && !path.starts_with('/'))
     return failure(fmt::format("\"{}\" is not an absolute path", path), fmt::format("write \"unix:/run/{}\"", path));
   path.copy(static_cast<char*>(raw.sun_path) + (abstract ? 1 : 0), path.size());
@@ -60,13 +59,21 @@ bool fill_v4(const std::string& host, std::uint16_t port, os::SocketAddress& soc
   return true;
 }
 
+// An interface by name, or by its number (RFC 4007 section 11.2); 0 when there is none.
+std::uint32_t scope_id(const std::string& zone) {
+  if (const unsigned index = ::if_nametoindex(zone.c_str()); index != 0) return index;
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(zone.data(), zone.data() + zone.size(), number);
+  return error == std::errc{} && end == zone.data() + zone.size() ? number : 0;
+}
+
 // "fe80::1%eth0" carries a scope: RFC 4007 section 11.
 bool fill_v6(std::string host, std::uint16_t port, os::SocketAddress& socket) {
   sockaddr_in6 raw{};
   raw.sin6_family = AF_INET6;
   raw.sin6_port = htons(port);
   if (const std::size_t percent = host.find('%'); percent != std::string::npos) {
-    raw.sin6_scope_id = ::if_nametoindex(host.substr(percent + 1).c_str());
+    raw.sin6_scope_id = scope_id(host.substr(percent + 1));
     if (raw.sin6_scope_id == 0) return false;
     host.resize(percent);
   }
@@ -93,6 +100,9 @@ Result<Address> parse_tcp(std::string_view text) {
   Address address;
   const bool known =
       bracketed ? fill_v6(std::string{host}, *port, address.socket) : fill_v4(std::string{host}, *port, address.socket);
+  if (!known && bracketed && host.find('%') != std::string_view::npos)
+    return failure(fmt::format("\"{}\" is not an IPv6 address of an interface that is there", host),
+                   "`ip link` shows the interfaces");
   if (!known)
     return failure(fmt::format("\"{}\" is not an IP address", host),
                    "host names are not looked up: what they resolve to may change between two reloads");
@@ -103,6 +113,7 @@ Result<Address> parse_tcp(std::string_view text) {
 }  // namespace
 
 Result<Address> parse_address(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return failure("an address cannot contain a NUL byte");
   if (text.starts_with("unix:")) return parse_unix(text.substr(5));
   if (text.starts_with("systemd:")) {
     const std::string_view name = text.substr(8);

@@ -1,5 +1,6 @@
 #include "net/listener.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -7,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -30,8 +33,7 @@ Result<void> set_live_options(int fd, int family, const ListenOptions& options) 
     int value;
   };
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(options.defer_accept).count();
-  const Option wanted[] = {
-      // NOLINT(cppcoreguidelines-avoid-c-arrays,modernize-avoid-c-arrays)
+  const std::array<Option, 5> wanted{{
       {tcp, SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE", options.keepalive ? 1 : 0},
       {tcp, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY", options.nodelay ? 1 : 0},
       {tcp, IPPROTO_TCP, TCP_DEFER_ACCEPT, "TCP_DEFER_ACCEPT", as_int(static_cast<std::uint64_t>(seconds))},
@@ -39,7 +41,7 @@ Result<void> set_live_options(int fd, int family, const ListenOptions& options) 
        as_int(options.receive_buffer.value_or(ByteSize{}).bytes)},
       {options.send_buffer.has_value(), SOL_SOCKET, SO_SNDBUF, "SO_SNDBUF",
        as_int(options.send_buffer.value_or(ByteSize{}).bytes)},
-  };
+  }};
   for (const Option& option : wanted) {
     if (!option.wanted) continue;
     if (auto set = os::set_option(fd, option.level, option.option, option.name, option.value); !set) return set;
@@ -148,23 +150,30 @@ Result<void> Listener::bind_and_listen() {
 Result<void> Listener::bind_unix_path(int fd) {
   if (auto removed = remove_stale_file(address_); !removed) return removed;
   {
-    const UmaskGuard nobody{0777};
+    const UmaskGuard born_with_its_mode{~options_.mode & 0777U};
     if (auto bound = os::bind_socket(fd, address_.socket); !bound)
       return failure(bind_error(address_, bound.error().error_number));
   }
   file_ = identify(address_.name);
-  return set_file_attributes();
+  return set_owner();
 }
 
-Result<void> Listener::set_file_attributes() const {
+Result<void> Listener::set_owner() const {
+  if (!options_.owner && !options_.group) return {};
+  constexpr auto kUnchanged = static_cast<uid_t>(-1);
   const char* path = address_.name.c_str();
-  if (options_.owner || options_.group) {
-    constexpr auto kUnchanged = static_cast<uid_t>(-1);
-    if (::lchown(path, options_.owner.value_or(kUnchanged), options_.group.value_or(kUnchanged)) != 0)
-      return failure(system_error(fmt::format("cannot change the owner of \"{}\"", path), errno,
-                                  "only root may give files away (chown(2))"));
-  }
-  if (::chmod(path, options_.mode) != 0)
+  if (::lchown(path, options_.owner.value_or(kUnchanged), options_.group.value_or(kUnchanged)) != 0)
+    return failure(system_error(fmt::format("cannot change the owner of \"{}\"", path), errno,
+                                "only root may give files away (chown(2))"));
+  return {};
+}
+
+Result<void> Listener::update_file() const {
+  const char* path = address_.name.c_str();
+  // Whoever took the file's place keeps his own.
+  if (!file_ || identify(address_.name) != file_) return failure(fmt::format("\"{}\" is not our file any more", path));
+  if (auto set = set_owner(); !set) return set;
+  if (::fchmodat(AT_FDCWD, path, options_.mode, AT_SYMLINK_NOFOLLOW) != 0)
     return failure(system_error(fmt::format("cannot change the mode of \"{}\"", path), errno));
   return {};
 }
@@ -204,7 +213,7 @@ Result<void> Listener::update(const ListenOptions& options) {
     // Listening again changes the limit of the queue and nothing else (listen(2) on Linux).
     if (auto listening = os::listen_on(socket.get(), as_int(options_.backlog)); !listening) return listening;
   }
-  return address_.kind == AddressKind::kUnixPath ? set_file_attributes() : Result<void>{};
+  return address_.kind == AddressKind::kUnixPath ? update_file() : Result<void>{};
 }
 
 std::optional<Listener::FileIdentity> Listener::identify(const std::string& path) {

@@ -66,7 +66,8 @@ class Listener {
   Listener(Address address, ListenOptions options) : address_(std::move(address)), options_(options) {}
   [[nodiscard]] Result<void> bind_and_listen();
   [[nodiscard]] Result<void> bind_unix_path(int fd);
-  [[nodiscard]] Result<void> set_file_attributes() const;
+  [[nodiscard]] Result<void> set_owner() const;
+  [[nodiscard]] Result<void> update_file() const;
   [[nodiscard]] static std::optional<FileIdentity> identify(const std::string& path);
 
   Address address_;

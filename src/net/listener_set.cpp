@@ -46,6 +46,12 @@ Listener* ListenerSet::find(const std::string& address) const {
   return nullptr;
 }
 
+std::set<std::string> ListenerSet::addresses() const {
+  std::set<std::string> all;
+  for (const auto& listener : listeners_) all.insert(listener->address().text);
+  return all;
+}
+
 std::vector<std::string> ListenerSet::retain_only(const std::set<std::string>& addresses) {
   std::vector<std::string> closed;
   std::erase_if(listeners_, [&](const std::unique_ptr<Listener>& listener) {

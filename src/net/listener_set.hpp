@@ -24,6 +24,9 @@ class ListenerSet {
   // The listener of that canonical address, or nothing. Valid until it is removed.
   [[nodiscard]] Listener* find(const std::string& address) const;
 
+  // The canonical addresses of all.
+  [[nodiscard]] std::set<std::string> addresses() const;
+
   // Unlinks and closes all that are not in `addresses`; returns the addresses of those.
   std::vector<std::string> retain_only(const std::set<std::string>& addresses);
 

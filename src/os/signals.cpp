@@ -20,7 +20,8 @@ std::string_view signal_name(int number) {
       Named{SIGPIPE, "SIGPIPE"}, Named{SIGALRM, "SIGALRM"},     Named{SIGTERM, "SIGTERM"}, Named{SIGCHLD, "SIGCHLD"},
       Named{SIGCONT, "SIGCONT"}, Named{SIGSTOP, "SIGSTOP"},     Named{SIGTSTP, "SIGTSTP"}, Named{SIGTTIN, "SIGTTIN"},
       Named{SIGTTOU, "SIGTTOU"}, Named{SIGXCPU, "SIGXCPU"},     Named{SIGXFSZ, "SIGXFSZ"}, Named{SIGSYS, "SIGSYS"},
-      Named{SIGPWR, "SIGPWR"},   Named{SIGSTKFLT, "SIGSTKFLT"}, Named{SIGIO, "SIGIO"},     Named{SIGWINCH, "SIGWINCH"}};
+      Named{SIGPWR, "SIGPWR"},   Named{SIGSTKFLT, "SIGSTKFLT"}, Named{SIGIO, "SIGIO"},     Named{SIGWINCH, "SIGWINCH"},
+      Named{SIGURG, "SIGURG"},   Named{SIGVTALRM, "SIGVTALRM"}, Named{SIGPROF, "SIGPROF"}};
   for (const Named& entry : kNames)
     if (entry.number == number) return entry.name;
   return number >= SIGRTMIN && number <= SIGRTMAX ? "real-time signal" : "SIG?";

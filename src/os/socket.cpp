@@ -140,9 +140,14 @@ ReceivedPacket receive_packet(int socket, std::span<std::byte> buffer) {
   packet.result.end = result.bytes == 0 && !result.would_block && result.error == 0;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    packet.fd.reset(fd);
+    // The padding leaves room for more than one; what nobody asked for is closed, or a worker could fill our table.
+    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+      UniqueFd received{fd};
+      if (i == 0) packet.fd = std::move(received);
+    }
   }
   return packet;
 }

@@ -26,8 +26,10 @@ std::vector<SystemdHandover::Socket> take_sockets() {
     if (flags >= 0) (void)::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK);
     sockets.push_back({.name = names[i], .fd = std::move(fd)});
   }
+  // NOLINTBEGIN(cppcoreguidelines-no-malloc): sd_listen_fds_with_names(3) says that the caller frees them so
   for (int i = 0; i < count; ++i) std::free(names[i]);
   std::free(static_cast<void*>(names));
+  // NOLINTEND(cppcoreguidelines-no-malloc)
   return sockets;
 }
 
