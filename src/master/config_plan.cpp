@@ -59,7 +59,7 @@ class ListenerPlanner {
     const auto [first, added] = seen_.try_emplace(address.text, &listener);
     if (added || first->second->address == listener.address) return;
     diagnostics_->push_back({listener.position,
-                             fmt::format("\"{}\" is the same address as \"{}\" at {}", listener.address,
+                             fmt::format(R"("{}" is the same address as "{}" at {})", listener.address,
                                          first->second->address, config::to_text(first->second->position)),
                              "a listener belongs to one pool"});
   }

@@ -20,7 +20,7 @@
 namespace prong::master {
 
 // Exit codes of the daemon (design.md section 4).
-enum class ExitCode : int { kDone = 0, kRuntime = 1, kUsage = 2, kCannotStart = 3 };
+enum class ExitCode : std::uint8_t { kDone = 0, kRuntime = 1, kUsage = 2, kCannotStart = 3 };
 
 class Master {
  public:
