@@ -51,6 +51,7 @@ def test_a_reload_says_reloading_with_its_time_and_then_ready(session):
 def test_a_failed_reload_is_visible_in_the_status_and_ready_is_said(session):
     notify = session.notify()
     daemon = session.start(environment={"NOTIFY_SOCKET": notify.path})
+    notify.wait(READY="1")
     said = notify.mark()
     daemon.reload_fails("this is not toml")
     notify.wait(said, READY="1")
@@ -67,6 +68,7 @@ def test_ready_is_said_after_a_reload_that_a_stop_ends(session):
     notify = session.notify()
     daemon = session.start(environment={"NOTIFY_SOCKET": notify.path})
     daemon.expect(r"(warn|error) +master: .*reload")
+    notify.wait(READY="1")
     said = notify.mark()
     held = harness.HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
     notify.wait(said, RELOADING="1")
