@@ -86,7 +86,8 @@ class Checker {
 
   void check_listener(const ListenerConfig& listener, const std::string& name) {
     const auto [first, is_new] = listeners_.try_emplace(listener.address, &listener.position);
-    if (!is_new)
+    // An empty address was wrong, which the reader has told.
+    if (!is_new && !listener.address.empty())
       complain(listener.position, fmt::format("{} is listened on twice", in_quotes(listener.address)),
                "the first one is at " + to_text(*first->second));
     if (!listener.owner.empty())

@@ -90,6 +90,13 @@ TEST_CASE("an address that is listened on twice is told at the second place, in 
                               "t.toml:5:11: error: \"y\" is listened on twice; the first one is at t.toml:2:16"});
 }
 
+TEST_CASE("what the reader has told is not told again") {
+  const Loaded loaded = load_text("[pool.a]\nlisten = [\"\", 3, {}]\nstatic = { root = 5, index = [3] }", "t.toml");
+  REQUIRE(loaded.config != nullptr);
+  CHECK(loaded.diagnostics.size() == 5);
+  CHECK(found_in(*loaded.config) == none());
+}
+
 TEST_CASE("users and groups are found by name and by number") {
   const auto root = os::find_user("root");
   REQUIRE(root.has_value());
