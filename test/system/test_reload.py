@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -60,6 +61,51 @@ def test_an_idle_keep_alive_connection_is_served_once_more_at_drain_and_told_to_
             assert answer.closes
             assert connection.at_end()
     daemon.wait(r"gen=1 pid=\d+: exited with status 0 after .*, 2 connections, 4 requests")
+
+
+def test_an_idle_connection_is_not_cut_by_a_reload_before_the_graceful_timeout(session):
+    daemon = session.start(session.pool(workers=1, graceful_timeout="1s", http={"idle_grace": "10ms"}))
+    with Connection(daemon.address()) as idle:
+        idle.get("/a.txt")
+        start = time.monotonic()
+        daemon.reload()
+        assert idle.at_end()
+        assert 0.9 < time.monotonic() - start < 1 + 5 * harness.SCALE
+    daemon.wait(r"gen=1 pid=\d+: exited with status 0")
+
+
+def test_the_log_level_changes_at_a_reload(session):
+    daemon = session.start(level="info")
+    assert not daemon.log.find("^.{24}debug")
+    daemon.reload(harness.table("log", target="stderr", level="debug") + session.pool())
+    daemon.reload()
+    assert daemon.log.find(r"debug files/worker\[0\] gen=3")
+    daemon.write_config(harness.table("log", target="stderr", level="error") + session.pool())
+    daemon.send(signal.SIGHUP)
+    daemon.wait(r"gen=4 pid=\d+: ready", count=2)  # the last that is said at the old level
+    wait_until(lambda: not pids_of(daemon, generation=3), "the old generation gone")
+    mark = daemon.log.mark()
+    daemon.send(signal.SIGUSR1)
+    daemon.send(signal.SIGTTIN)
+    wait_until(lambda: len(daemon.children()) == 3, "one worker more")
+    assert daemon.log.mark() == mark
+    daemon.expect_more(workers=1)
+
+
+def test_a_reload_that_changes_everything_under_load_costs_no_request(session):
+    port, other = harness.free_port(), harness.free_port()
+    listen = [f"127.0.0.1:{port}"]
+    configs = [session.pool(workers=1, listen=listen),
+               session.pool(workers=4, listen=[*listen, f"127.0.0.1:{other}"], max_connections=50),
+               session.pool(workers=2, listen=listen) + session.pool("more", workers=1)]
+    daemon = session.start(configs[0], level="info")
+    files = {"/a.txt": b"a small text\n"}
+    with Load(("127.0.0.1", port), files, short=2, keep_alive=3) as load:
+        for number in range(1, 31):
+            daemon.reload(configs[number % 3])
+            load.wait_for(10)
+        load.stop()
+    assert load.failures == []
 
 
 def test_a_request_that_is_half_sent_at_the_reload_is_answered(session):

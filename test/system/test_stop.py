@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -83,13 +84,57 @@ def test_at_the_graceful_deadline_what_still_runs_is_cut(session):
     daemon.expect(r"warn +files/worker")
     with contextlib.ExitStack() as stack:
         connection, answer = slow_reader(daemon, stack)
-        start = harness.time.monotonic()
+        start = time.monotonic()
         daemon.send(signal.SIGTERM)
         assert daemon.wait_exit() == 0
-        took = harness.time.monotonic() - start
+        took = time.monotonic() - start
         assert 0.35 < took < 3 * harness.SCALE
         with pytest.raises(Exception, match="missing|reset"):
             connection.body(answer)
+
+
+def test_an_idle_connection_gets_its_grace_at_a_stop_and_no_more(session):
+    daemon = session.start(session.pool(workers=1, http={"idle_grace": "400ms"}))
+    with Connection(daemon.address()) as idle, Connection(daemon.address()) as sender:
+        idle.get("/a.txt")
+        sender.get("/a.txt")
+        start = time.monotonic()
+        daemon.send(signal.SIGTERM)
+        daemon.wait(r"graceful stop asked by SIGTERM")
+        assert sender.get("/a.txt").closes, "a client that was just sending is served once more"
+        assert sender.at_end()
+        assert idle.at_end()
+        assert 0.3 < time.monotonic() - start < 5 * harness.SCALE
+        assert daemon.wait_exit() == 0
+
+
+def test_a_worker_that_dies_during_the_stop_does_not_hold_it_up(session):
+    session.big_file()
+    daemon = session.start(session.pool(workers=2))
+    with contextlib.ExitStack() as stack:
+        connection, answer = slow_reader(daemon, stack)
+        daemon.send(signal.SIGTERM)
+        daemon.wait(r"graceful stop asked by SIGTERM")
+        daemon.kill_worker(harness.holder_of(connection, daemon.workers().values()))
+        with pytest.raises(Exception, match="missing|reset"):
+            connection.body(answer)
+        assert daemon.wait_exit() == 0
+
+
+def test_a_stopped_master_stops_no_worker(session):
+    """Whatever happens to the master, clients do not wait for it."""
+    daemon = session.start(session.pool(workers=2))
+    daemon.send(signal.SIGSTOP)
+    wait_until(lambda: harness.process(daemon.pid).state == "T", "the master stopped")
+    victim = daemon.workers()[0]
+    for _ in range(50):
+        assert get(daemon.address(), "/a.txt").status == 200
+    daemon.kill_worker(victim)
+    for _ in range(50):
+        assert get(daemon.address(), "/a.txt").status == 200
+    daemon.send(signal.SIGCONT)
+    daemon.wait(rf"pid={victim}: killed by signal 9")
+    daemon.wait(r"files/worker\[0\] gen=1 pid=\d+: ready", count=2)
 
 
 def test_a_worker_that_does_not_answer_is_killed_after_the_deadline(session):
@@ -273,6 +318,26 @@ def test_term_to_a_worker_drains_it_and_it_is_replaced(session):
     # Its replacement did not wait for the end of the drain, so it has another slot.
     daemon.wait(rf"files/worker\[\d\] gen=1 pid=(?!{pid}\b)\d+: ready")
     assert get(daemon.address()).status == 200
+
+
+def test_workers_that_are_drained_added_and_taken_away_under_load_cost_no_request(session):
+    daemon = session.start(session.pool(workers=2))
+    files = {"/a.txt": b"a small text\n"}
+    with Load(daemon.address(), files, short=2, keep_alive=3) as load:
+        for _ in range(8):
+            mark = daemon.log.mark()
+            os.kill(next(iter(daemon.workers().values())), signal.SIGTERM)
+            daemon.wait(r"gen=1 pid=\d+: exited with status 0", mark)
+            daemon.wait(r"gen=1 pid=\d+: ready", mark)
+            mark = daemon.log.mark()
+            daemon.send(signal.SIGTTIN)
+            daemon.wait(r"gen=1 pid=\d+: ready", mark)
+            daemon.send(signal.SIGTTOU)
+            daemon.wait(r"gen=1 pid=\d+: exited with status 0", mark)
+            load.wait_for(20)
+        load.stop()
+    assert load.failures == []
+    wait_until(lambda: len(daemon.children()) == 2, lambda: f"two workers: {daemon.children()}")
 
 
 def test_usr1_reopens_the_log_file_in_master_and_workers(session):
