@@ -188,7 +188,7 @@ void Master::adjust(std::int32_t by) {
     log::warn("ignored: the daemon is {}", stop_ != StopKind::kNone ? "stopping" : "not ready yet");
     return;
   }
-  supervisor_.adjust_workers(*serving_, by);
+  Supervisor::adjust_workers(*serving_, by);
 }
 
 void Master::reconcile() {
@@ -215,7 +215,7 @@ bool Master::finish_raising() {
       roll_back(reason);
     return true;
   }
-  if (!supervisor_.is_ready(*raising_)) return false;
+  if (!Supervisor::is_ready(*raising_)) return false;
   commit();
   return true;
 }
@@ -225,9 +225,9 @@ void Master::commit() {
   serving_ = std::exchange(raising_, nullptr);
   log::use(serving_->log);
   update_listeners(raising_plan_, listeners_);
-  supervisor_.commit(*serving_, now_);
+  Supervisor::commit(*serving_);
   const std::set<std::string> kept = addresses_of(*serving_);
-  const std::string summary = fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_));
+  const std::string summary = fmt::format("generation {}, pool {}", serving_->number, Supervisor::summary(*serving_));
   if (before != nullptr) {
     supervisor_.retire(*before, kept, now_);
     // Workers of the old generation get their Stop, and what they must serve to its end, before the master lets go of
@@ -252,7 +252,7 @@ void Master::roll_back(std::string_view reason) {
   log::error("reload failed: {}; generation {} goes on", reason, serving_->number);
   last_reload_ = fmt::format("; the last reload failed: {}", reason);
   manager_.ready(
-      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_));
+      fmt::format("generation {}, pool {}{}", serving_->number, Supervisor::summary(*serving_), last_reload_));
 }
 
 void Master::boot_failed(std::string_view reason) {
@@ -267,7 +267,7 @@ void Master::begin_stop(StopKind kind) {
   if (raising_ != nullptr && serving_ != nullptr) {
     log::info("the reload that was under way is given up");
     // Each RELOADING=1 needs its READY=1 (sd_notify(3)).
-    manager_.ready(fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_)));
+    manager_.ready(fmt::format("generation {}, pool {}", serving_->number, Supervisor::summary(*serving_)));
   }
   manager_.stopping(kind == StopKind::kFast ? "stopping fast" : "stopping: the workers finish what they have");
   raising_ = serving_ = nullptr;
@@ -293,7 +293,7 @@ std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() const {
 void Master::update_status() {
   if (serving_ == nullptr || stop_ != StopKind::kNone) return;
   manager_.status(
-      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_));
+      fmt::format("generation {}, pool {}{}", serving_->number, Supervisor::summary(*serving_), last_reload_));
 }
 
 }  // namespace prong::master

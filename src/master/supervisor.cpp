@@ -75,7 +75,7 @@ void Supervisor::for_each_slot(Function function) {
       for (Slot& slot : pool.slots) function(Place{generation.get(), &pool, &slot});
 }
 
-log::Subject Supervisor::subject(const Place& place) const {
+log::Subject Supervisor::subject(const Place& place) {
   return {.pool = place.pool->config->name,
           .slot = place.slot->number,
           .generation = place.generation->number,
@@ -99,10 +99,10 @@ Generation& Supervisor::raise(const ConfigPlan& plan, std::shared_ptr<log::Outpu
   return *generations_.back();
 }
 
-void Supervisor::commit(Generation& generation, os::TimePoint /*now*/) {
+void Supervisor::commit(Generation& generation) {
   generation.phase = GenerationPhase::kServing;
-  for (Pool& pool : generation.pools) {
-    for (Slot& slot : pool.slots) {
+  for (const Pool& pool : generation.pools) {
+    for (const Slot& slot : pool.slots) {
       if (slot.state != SlotState::kServing) continue;
       // A lost message shows as a worker that never accepts; its channel is empty here, so it cannot be full.
       (void)slot.channel.send(ipc::Serve{});
@@ -397,13 +397,13 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
   Slot& slot = *place.slot;
   drain_channel(place, now);  // its last words
   const bool by_us = exit.status.signalled && (exit.status.code == SIGKILL || exit.status.code == SIGABRT);
-  Death death{.state = slot.state,
-              .status = exit.status,
-              .lived = now - slot.forked_at,
-              .counts = slot.scoreboard ? slot.scoreboard->counts() : ipc::WorkerCounts{},
-              .killed_because = by_us ? slot.killed_because : std::string{},
-              .start_failure = slot.start_failure,
-              .retired_because = slot.retired_because};
+  const Death death{.state = slot.state,
+                    .status = exit.status,
+                    .lived = now - slot.forked_at,
+                    .counts = slot.scoreboard ? slot.scoreboard->counts() : ipc::WorkerCounts{},
+                    .killed_because = by_us ? slot.killed_because : std::string{},
+                    .start_failure = slot.start_failure,
+                    .retired_because = slot.retired_because};
   const Obituary obituary = write_obituary(death);
   log::write(obituary.level, subject(place), obituary.text);
   const bool was_stopping = !slot.stop_plan.steps.empty();
@@ -437,7 +437,7 @@ void Supervisor::handle_deadlines(os::TimePoint now) {
   });
 }
 
-std::uint32_t Supervisor::wanted(const Generation& generation, const Pool& pool) const {
+std::uint32_t Supervisor::wanted(const Generation& generation, const Pool& pool) {
   const bool gone = generation.phase == GenerationPhase::kRetiring;
   return gone ? 0 : wanted_workers(pool.config->workers, generation.usable_cpus, pool.adjustment);
 }
@@ -479,14 +479,14 @@ std::optional<os::TimePoint> Supervisor::next_deadline() const {
   return nearest;
 }
 
-bool Supervisor::is_ready(const Generation& generation) const {
+bool Supervisor::is_ready(const Generation& generation) {
   return std::ranges::all_of(generation.pools, [&](const Pool& pool) {
     const auto serving = std::ranges::count(pool.slots, SlotState::kServing, &Slot::state);
     return static_cast<std::uint32_t>(serving) >= wanted(generation, pool);
   });
 }
 
-std::string Supervisor::summary(const Generation& generation) const {
+std::string Supervisor::summary(const Generation& generation) {
   std::string text;
   for (const Pool& pool : generation.pools) {
     const auto serving = std::ranges::count(pool.slots, SlotState::kServing, &Slot::state);

@@ -34,7 +34,7 @@ class Supervisor {
   // A new generation in phase kRaising; its workers start with the next reconcile(). Borrowed; valid until it is gone.
   Generation& raise(const ConfigPlan& plan, std::shared_ptr<log::Output> log, StartPatience patience);
   // All its workers accept from now on.
-  void commit(Generation& generation, os::TimePoint now);
+  static void commit(Generation& generation);
   // Its workers drain, since another generation serves. `kept`: the addresses from which that one goes on accepting.
   void retire(Generation& generation, const std::set<std::string>& kept, os::TimePoint now);
   // The daemon stops: the workers of all generations drain, those that did so already with less time.
@@ -52,12 +52,12 @@ class Supervisor {
   void reconcile(os::TimePoint now);
 
   [[nodiscard]] std::optional<os::TimePoint> next_deadline() const;
-  [[nodiscard]] bool is_ready(const Generation& generation) const;  // every pool has all its workers serving
+  [[nodiscard]] static bool is_ready(const Generation& generation);  // every pool has all its workers serving
   [[nodiscard]] bool is_empty() const { return generations_.empty(); }
   // "files 2/2, shop 4/4"
-  [[nodiscard]] std::string summary(const Generation& generation) const;
+  [[nodiscard]] static std::string summary(const Generation& generation);
 
-  void adjust_workers(Generation& generation, std::int32_t by);
+  static void adjust_workers(Generation& generation, std::int32_t by);
   // Sends the reopened log file to all workers.
   void announce_log(int fd);
 
@@ -78,17 +78,17 @@ class Supervisor {
   void act(const Place& place, SlotAction action, os::TimePoint now);
   void fork_worker(const Place& place, os::TimePoint now);
   [[nodiscard]] Result<pid_t> try_fork(const Place& place);
-  void report_fork_failure(const Place& place, const Error& error);
-  void begin_stop(const Place& place, os::TimePoint now);
-  void take_stop_step(const Place& place, os::TimePoint now);
-  void kill(const Place& place, int signal, os::TimePoint now);
-  void note_failed_start(const Place& place, std::string_view reason);
+  static void report_fork_failure(const Place& place, const Error& error);
+  static void begin_stop(const Place& place, os::TimePoint now);
+  static void take_stop_step(const Place& place, os::TimePoint now);
+  static void kill(const Place& place, int signal, os::TimePoint now);
+  static void note_failed_start(const Place& place, std::string_view reason);
   void release(Slot& slot);
   void handle_message(const Place& place, const ipc::Message& message, os::TimePoint now);
   void drain_channel(const Place& place, os::TimePoint now);
   void reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now);
-  [[nodiscard]] std::uint32_t wanted(const Generation& generation, const Pool& pool) const;
-  [[nodiscard]] log::Subject subject(const Place& place) const;
+  [[nodiscard]] static std::uint32_t wanted(const Generation& generation, const Pool& pool);
+  [[nodiscard]] static log::Subject subject(const Place& place);
 
   os::Epoll* epoll_;
   net::ListenerSet* listeners_;
