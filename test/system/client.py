@@ -39,6 +39,7 @@ class Connection:
             self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
             target = tuple(address)
         self.socket.settimeout(timeout)
+        self._slow = receive_buffer is not None
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
@@ -91,6 +92,8 @@ class Connection:
     def body(self, response):
         """Reads the body that the header promised."""
         length = int(response.headers.get("content-length", "0"))
+        if self._slow:  # it has held the server up for long enough
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         parts, missing = [self._data[:length]], length - len(self._data)
         self._data = self._data[length:]
         while missing > 0:

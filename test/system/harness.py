@@ -686,7 +686,7 @@ class Session:
             pytest.skip("needs root: a small address space kills every process of an address sanitizer build")
         return self.pool(name, rlimits={"address_space": "16MiB"}, **more)
 
-    def big_file(self, name="big.bin", size=32 << 20):
+    def big_file(self, name="big.bin", size=16 << 20):
         """A file that does not fit into socket buffers, with contents that show a wrong offset."""
         block = b"".join(b"%07d\n" % number for number in range(8192))
         with open(self.site / name, "wb") as file:
