@@ -110,6 +110,24 @@ def test_socket_activation_needs_no_capability_for_port_80(service):
     assert re.search(r"^CapPrm:\s+0+$", status, re.MULTILINE), status
 
 
+def test_workers_may_have_users_of_their_own_when_the_unit_lets_the_master_be_root(service):
+    """The drop-in of docs/systemd.md."""
+    service.drop_in("""
+[Service]
+User=root
+Group=root
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL
+SystemCallFilter=@setuid
+""")
+    service.configure(pool() + 'user = "nobody"\n')
+    service.start()
+    assert service.get() == "200"
+    owners = service.container.run("ps", "-o", "user=", "-p", ",".join(map(str, service.workers()))).split()
+    assert owners == ["nobody"] * 2
+    service.container.run("systemctl", "reload", "prongd.service")
+    service.wait_line("reload done")
+
+
 def test_a_master_that_hangs_is_restarted_by_the_watchdog(service):
     service.drop_in("[Service]\nWatchdogSec=1s\n")
     service.expect(r"worker|master")
