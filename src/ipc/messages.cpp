@@ -9,7 +9,7 @@ namespace {
 // Bumped when a message changes its meaning; a worker of another version is refused at its first packet.
 constexpr std::uint8_t kProtocolVersion = 1;
 
-enum class Tag : std::uint8_t { kReady = 1, kStartFailed, kRetiring, kServe, kStop, kLogReopened };
+enum class Tag : std::uint8_t { kReady = 1, kStartFailed, kRetiring, kServe, kStop, kLogReopened, kLetGo };
 
 class Writer {
  public:
@@ -64,6 +64,8 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
       return StartFailed{.reason = reader.text()};
     case Tag::kRetiring:
       return Retiring{.reason = reader.text()};
+    case Tag::kLetGo:
+      return LetGo{};
     case Tag::kServe:
       return Serve{};
     case Tag::kStop: {
@@ -83,6 +85,7 @@ struct Encoder {
     return Writer{Tag::kStartFailed}.text(m.reason).take();
   }
   std::vector<std::byte> operator()(const Retiring& m) const { return Writer{Tag::kRetiring}.text(m.reason).take(); }
+  std::vector<std::byte> operator()(const LetGo& /*m*/) const { return Writer{Tag::kLetGo}.take(); }
   std::vector<std::byte> operator()(const Serve& /*m*/) const { return Writer{Tag::kServe}.take(); }
   std::vector<std::byte> operator()(const Stop& m) const {
     return Writer{Tag::kStop}

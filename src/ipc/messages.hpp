@@ -33,6 +33,11 @@ struct Retiring {
   bool operator==(const Retiring&) const = default;
 };
 
+// Worker to master: it drains, and has closed its listeners.
+struct LetGo {
+  bool operator==(const LetGo&) const = default;
+};
+
 // Master to worker: accept connections from now on.
 struct Serve {
   bool operator==(const Serve&) const = default;
@@ -51,7 +56,7 @@ struct LogReopened {
   bool operator==(const LogReopened&) const = default;
 };
 
-using Message = std::variant<Ready, StartFailed, Retiring, Serve, Stop, LogReopened>;
+using Message = std::variant<Ready, StartFailed, Retiring, LetGo, Serve, Stop, LogReopened>;
 
 // Longer texts are cut by encode().
 inline constexpr std::size_t kLargestText = 4096;

@@ -36,6 +36,7 @@ struct Slot {
   std::optional<os::TimePoint> ready_at;
   StopPlan stop_plan;
   std::size_t stop_step = 0;
+  std::optional<os::TimePoint> let_go_due;  // it drains: by when it should have closed its listeners
   bool channel_ended = false;
   std::optional<os::TimePoint> exit_due;  // its channel has ended: by when it must have exited
   std::string killed_because;

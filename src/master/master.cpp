@@ -192,7 +192,9 @@ void Master::adjust(std::int32_t by) {
 }
 
 void Master::reconcile() {
-  if (reload_wanted_ && raising_ == nullptr && serving_ != nullptr && stop_ == StopKind::kNone) begin_reload();
+  // A listener that the last reload dropped can be bound again only when its workers have closed it.
+  const bool can_reload = raising_ == nullptr && serving_ != nullptr && stop_ == StopKind::kNone;
+  if (reload_wanted_ && can_reload && !supervisor_.is_letting_go()) begin_reload();
   supervisor_.reconcile(now_);
   // The end of a raising changes what should run, so it is compared once more before the loop waits.
   if (raising_ != nullptr && finish_raising()) supervisor_.reconcile(now_);

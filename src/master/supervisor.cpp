@@ -36,6 +36,8 @@ LifeFacts life_facts(const Slot& slot, os::TimePoint now) {
 // exit_notify), so the end of a channel nearly always means that SIGCHLD follows. Only a worker that is still there
 // after this time has closed its channel and goes on.
 constexpr Duration kExitTime{100};
+// A worker that runs reads Stop and closes its listeners at once; one that is busy or still starting is not waited for.
+constexpr Duration kLetGoTime{1000};
 
 class WorkerChild final : public os::ChildMain {
  public:
@@ -274,6 +276,7 @@ void Supervisor::begin_stop(const Place& place, os::TimePoint now) {
   // stops, the service is down until the last worker is gone, so only a request that is on its way is waited for.
   const Duration idle_grace = place.generation->replaced ? pool.graceful_timeout : pool.http.idle_grace;
   const auto earlier = slot.stop_plan.steps.empty() ? std::nullopt : slot.deadline;
+  if (slot.stop_plan.steps.empty()) slot.let_go_due = now + kLetGoTime;
   slot.stop_plan = graceful_stop_plan(pool.graceful_timeout, idle_grace);
   slot.stop_step = 0;
   take_stop_step(place, now);
@@ -328,6 +331,7 @@ void Supervisor::release(Slot& slot) {
   slot.stop_step = 0;
   slot.channel_ended = false;
   slot.exit_due.reset();
+  slot.let_go_due.reset();
   slot.killed_because.clear();
   slot.start_failure.clear();
   slot.retired_because.clear();
@@ -385,6 +389,7 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
     log::write(log::Level::kInfo, subject(place), fmt::format("drains: {}", slot.retired_because));
     apply(place, SlotEvent::kWantDown, {}, now);
   }
+  if (std::holds_alternative<ipc::LetGo>(message)) slot.let_go_due.reset();
   // The other messages go from the master to a worker; one that comes back means nothing.
 }
 
@@ -430,6 +435,7 @@ void Supervisor::handle_ended_channels(os::TimePoint now) {
 void Supervisor::handle_deadlines(os::TimePoint now) {
   for_each_slot([&](const Place& place) {
     Slot& slot = *place.slot;
+    if (slot.let_go_due && *slot.let_go_due <= now) slot.let_go_due.reset();
     if (!slot.deadline || *slot.deadline > now) return;
     slot.deadline.reset();
     const bool steps_left = slot.stop_step + 1 < slot.stop_plan.steps.size();
@@ -474,9 +480,17 @@ std::optional<os::TimePoint> Supervisor::next_deadline() const {
   for (const auto& generation : generations_)
     for (const Pool& pool : generation->pools)
       for (const Slot& slot : pool.slots)
-        for (const auto& deadline : {slot.deadline, slot.exit_due})
+        for (const auto& deadline : {slot.deadline, slot.exit_due, slot.let_go_due})
           if (deadline && (!nearest || *deadline < *nearest)) nearest = deadline;
   return nearest;
+}
+
+bool Supervisor::is_letting_go() const {
+  return std::ranges::any_of(generations_, [](const auto& generation) {
+    return std::ranges::any_of(generation->pools, [](const Pool& pool) {
+      return std::ranges::any_of(pool.slots, [](const Slot& slot) { return slot.let_go_due.has_value(); });
+    });
+  });
 }
 
 bool Supervisor::is_ready(const Generation& generation) {

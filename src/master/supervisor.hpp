@@ -53,6 +53,9 @@ class Supervisor {
 
   [[nodiscard]] std::optional<os::TimePoint> next_deadline() const;
   [[nodiscard]] static bool is_ready(const Generation& generation);  // every pool has all its workers serving
+  // Whether workers that drain may still have listeners open that nobody else has: then their addresses cannot be
+  // bound.
+  [[nodiscard]] bool is_letting_go() const;
   [[nodiscard]] bool is_empty() const { return generations_.empty(); }
   // "files 2/2, shop 4/4"
   [[nodiscard]] static std::string summary(const Generation& generation);

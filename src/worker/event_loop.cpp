@@ -261,6 +261,8 @@ void EventLoop::drain(const DrainOrder& order) {
     begin_connection(std::move(accepted.fd));
     return true;
   });
+  // Not delivered: the master waits for it only for a while.
+  if (channel_.valid()) (void)channel_.send(ipc::LetGo{});
 }
 
 // Past a deadline of the drain: all connections, or the idle ones.
