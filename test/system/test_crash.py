@@ -101,12 +101,12 @@ def test_a_worker_that_had_served_is_replaced_at_once_however_often_it_dies(sess
 def test_the_obituary_counts_what_the_worker_served(session):
     daemon = session.start(session.pool(workers=1))
     with Connection(daemon.address()) as connection:
-        for _ in range(5):
-            connection.get("/a.txt")
         get(daemon.address())
+        for _ in range(6):  # a request is counted a moment after its answer: the last may be missing
+            connection.get("/a.txt")
         daemon.kill_worker(daemon.workers()[0])
         daemon.wait(r"error +files/worker\[0\] gen=1 pid=\d+: killed by signal 9 \(SIGKILL\) after \S+.*, "
-                    r"2 connections, 6 requests")
+                    r"2 connections, [67] requests")
     daemon.wait(r"gen=1 pid=\d+: ready", count=2)
 
 
