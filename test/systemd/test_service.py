@@ -180,3 +180,16 @@ def test_workers_log_to_the_journal_as_the_same_unit(service):
     service.start()
     units = {entry["_SYSTEMD_UNIT"] for entry in service.lines() if "POOL" in entry}
     assert units == {"prongd.service"}
+
+
+def test_the_log_may_go_to_a_file_that_usr1_opens_again(service):
+    service.configure('[log]\ntarget = "/var/log/prongd/prongd.log"\n' + pool())
+    service.start()
+    log = service.container.root / "var/log/prongd/prongd.log"
+    assert "ready: generation 1" in log.read_text()
+    log.rename(log.with_suffix(".old"))
+    service.container.run("systemctl", "kill", "-s", "USR1", "--kill-whom=main", "prongd.service")
+    wait_until(log.exists, "the log file to be opened again")
+    service.container.run("systemctl", "reload", "prongd.service")
+    wait_until(lambda: "reload done" in log.read_text(), "lines in the new file")
+    assert "reload done" not in log.with_suffix(".old").read_text()
