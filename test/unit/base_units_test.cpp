@@ -3,11 +3,11 @@
 
 #include <cstdint>
 #include <limits>
-#include <random>
 #include <string>
 #include <string_view>
 
 #include "base/units.hpp"
+#include "walk.hpp"
 
 namespace prong {
 namespace {
@@ -66,7 +66,7 @@ TEST_CASE("a duration's text reads back as the same duration") {
   CHECK(to_text(90s) == "1m30s");
   CHECK(to_text(1500ms) == "1s500ms");
   CHECK(to_text(24h) == "1d");
-  std::mt19937_64 random{1};
+  auto random = test::chance(1);
   for (int i = 0; i < 10'000; ++i) {
     const Duration duration{static_cast<Duration::rep>(random() >> (1 + random() % 63))};
     if (parse_duration(to_text(duration)) != duration) FAIL(to_text(duration));
@@ -106,7 +106,7 @@ TEST_CASE("a size's text reads back as the same size") {
   CHECK(to_text(65536_B) == "64KiB");
   CHECK(to_text(65537_B) == "65537B");
   CHECK(to_text(1024_GiB) == "1TiB");
-  std::mt19937_64 random{1};
+  auto random = test::chance(1);
   for (int i = 0; i < 10'000; ++i) {
     const ByteSize size{(random() >> (1 + random() % 63)) << (random() % 3 == 0 ? 10U : 0U) >> 1U};
     if (size.bytes <= std::uint64_t{std::numeric_limits<std::int64_t>::max()} && parse_byte_size(to_text(size)) != size)

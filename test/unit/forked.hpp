@@ -25,7 +25,7 @@ namespace prong::test {
 inline std::chrono::milliseconds limit() {
   constexpr double kLimitMs = 20'000;
   const char* scale = std::getenv("PRONGD_TEST_TIMEOUT_SCALE");
-  return std::chrono::milliseconds{static_cast<long>(kLimitMs * (scale != nullptr ? std::atof(scale) : 1))};
+  return std::chrono::milliseconds{static_cast<long>(kLimitMs * (scale != nullptr ? std::strtod(scale, nullptr) : 1))};
 }
 
 // Waits until a descriptor has something to read, or its end. False: the limit is over.

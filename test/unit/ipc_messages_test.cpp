@@ -3,12 +3,12 @@
 
 #include <cstddef>
 #include <limits>
-#include <random>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "ipc/messages.hpp"
+#include "walk.hpp"
 
 namespace prong::ipc {
 namespace {
@@ -97,7 +97,7 @@ TEST_CASE("an unknown tag is refused, and so is another version") {
 }
 
 TEST_CASE("whatever bytes arrive, they are refused or are a message that encodes to the same bytes") {
-  std::mt19937 random{20'261'123};
+  auto random = test::chance(20'261'123);
   const Bytes head = encode(Ready{});
   std::size_t understood = 0;
   for (int i = 0; i < 50'000; ++i) {

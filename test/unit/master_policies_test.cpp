@@ -4,13 +4,13 @@
 #include <array>
 #include <cstdint>
 #include <limits>
-#include <random>
 #include <set>
 #include <vector>
 
 #include "master/pool_policy.hpp"
 #include "master/respawn_policy.hpp"
 #include "master/stop_plan.hpp"
+#include "walk.hpp"
 
 namespace prong::master {
 namespace {
@@ -78,7 +78,7 @@ TEST_CASE("what drains or is killed is not stopped again") {
 }
 
 TEST_CASE("a plan, once applied, gives exactly what is wanted") {
-  std::mt19937 random{20'261'123};
+  auto random = test::chance(20'261'123);
   std::vector<S> slots;
   std::size_t wrong = 0;
   for (int step = 0; step < 20'000; ++step) {

@@ -15,9 +15,9 @@ using A = SlotAction;
 
 // A filled cell. What is not listed is an empty one. The last two columns say where a fact makes a difference.
 struct Cell {
-  S from;
-  E event;
-  SlotMove move;
+  S from = S::kVacant;
+  E event = E::kWantUp;
+  SlotMove move = {S::kVacant, A::kNone};
   std::optional<SlotMove> if_backoff = {};
   std::optional<SlotMove> if_steps_left = {};
 };
@@ -25,7 +25,7 @@ struct Cell {
 constexpr SlotMove kBuried{S::kVacant, A::kBury};
 constexpr SlotMove kBuriedToWait{S::kBackoff, A::kBuryAndBackoff};
 
-const std::array kTable{
+constexpr std::array kTable{
     Cell{S::kVacant, E::kWantUp, {S::kStarting, A::kFork}},
     Cell{S::kVacant, E::kWantDown, {S::kVacant, A::kNone}},
 

@@ -94,6 +94,7 @@ class Model {
 
   void reconcile() {
     std::vector<SlotState> states;
+    states.reserve(slots_.size());
     for (const Slot& slot : slots_) states.push_back(slot.state);
     const SlotPlan plan = plan_slots(states, stopping_ ? 0 : wanted_);
     for (const std::size_t i : plan.want_down) apply(slots_.at(i), SlotEvent::kWantDown);
@@ -202,10 +203,12 @@ TEST_CASE("whatever happens to its workers, a pool holds what it should and buri
   INFO("seed " << seed);
   Model model{seed};
   for (int i = 0; i < kSteps && model.violation().empty(); ++i) model.step();
-  REQUIRE(model.violation() == "");
+  INFO(model.violation());
+  REQUIRE(model.violation().empty());
 
   model.stop_and_settle();
-  CHECK(model.violation() == "");
+  INFO(model.violation());
+  CHECK(model.violation().empty());
   CHECK(model.all_vacant());
   CHECK(model.forks() == model.burials());
 

@@ -166,7 +166,7 @@ TEST_CASE("a stale socket file is replaced") {
 TEST_CASE("a socket file that somebody answers on is left alone") {
   const Folder folder;
   const std::string path = folder.path("a.sock");
-  Listener first = open_good("unix:" + path);
+  const Listener first = open_good("unix:" + path);
   const Error error = open_bad("unix:" + path);
   CHECK(error.message == "cannot bind \"unix:" + path + "\": Address already in use");
   CHECK(error.hint == "another program listens there");

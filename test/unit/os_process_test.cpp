@@ -188,7 +188,6 @@ TEST_CASE("a process that is gone needs no signal") {
 
 TEST_CASE("exactly the named descriptors stay open") {
   const Told told = run_forked([](int report) {
-    const std::string open = open_numbers();
     for (int number = 100; number <= 110; ++number) (void)::dup2(report, number);
     // Neither sorted nor unique, and one that is not open.
     if (!close_all_except(std::vector<int>{110, 0, 2, 104, report, 104, 103, 200, -1})) return std::string{"error"};
@@ -339,7 +338,7 @@ TEST_CASE("a limit that may not be raised is told with its name") {
 TEST_CASE("the title is what ps shows, cut to the room that there is") {
   const Told told = run_forked([](int) -> std::string {
     // A command line and an environment that lie one after the other, as the kernel makes them.
-    static std::string area{"prog\0-x\0A=1\0", 12};
+    static auto area = std::to_array("prog\0-x\0A=1");
     static std::array<char*, 3> arguments{area.data(), area.data() + 5, nullptr};
     static std::array<char*, 2> environment{area.data() + 8, nullptr};
     environ = environment.data();

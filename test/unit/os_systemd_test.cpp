@@ -73,7 +73,7 @@ struct Inbox {
     path.copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
     REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   }
-  std::string next() const {
+  [[nodiscard]] std::string next() const {
     if (!test::wait_readable(socket.get())) return "(nothing came)";
     std::array<char, 1024> buffer{};
     const ssize_t size = ::recv(socket.get(), buffer.data(), buffer.size(), 0);

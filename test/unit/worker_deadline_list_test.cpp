@@ -4,10 +4,10 @@
 #include <array>
 #include <memory>
 #include <optional>
-#include <random>
 #include <vector>
 
 #include "os/clock.hpp"
+#include "walk.hpp"
 #include "worker/deadline_list.hpp"
 
 namespace prong::worker {
@@ -97,7 +97,7 @@ TEST_CASE("waiters may outlive their list") {
 }
 
 TEST_CASE("a long random walk gives the order of an honest queue") {
-  std::mt19937 random{20'261'123};
+  auto random = test::chance(20'261'123);
   DeadlineList list{7ms};
   std::vector<Waiter> waiters(20);
   std::vector<std::optional<os::TimePoint>> deadlines(waiters.size());
