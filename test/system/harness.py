@@ -165,8 +165,8 @@ def tcp_inode(local, remote, family=socket.AF_INET):
 
     Asked by sock_diag(7), which looks one socket up: /proc/net/tcp lists every TIME_WAIT of a load test.
     """
-    pack = lambda host: socket.inet_pton(family, host).ljust(16, b"\0")
-    wanted = struct.pack("!HH16s16sIII", local[1], remote[1], pack(local[0]), pack(remote[0]), 0, 0xffffffff, 0xffffffff)
+    hosts = [socket.inet_pton(family, host).ljust(16, b"\0") for host, _ in (local, remote)]
+    wanted = struct.pack("!HH16s16sIII", local[1], remote[1], *hosts, 0, 0xffffffff, 0xffffffff)
     request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 0xffffffff) + wanted
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as asker:  # NETLINK_SOCK_DIAG
         # struct nlmsghdr: length, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, sequence, pid
@@ -179,7 +179,8 @@ def tcp_inode(local, remote, family=socket.AF_INET):
 
 def holder_of(connection, pids):
     """Which of those processes holds the other end of a TCP connection; None while it waits to be accepted."""
-    inode = tcp_inode(connection.socket.getpeername()[:2], connection.socket.getsockname()[:2], connection.socket.family)
+    ours = connection.socket
+    inode = tcp_inode(ours.getpeername()[:2], ours.getsockname()[:2], ours.family)
     for pid in pids:
         if inode and f"socket:[{inode}]" in descriptors(pid).values():
             return pid

@@ -153,8 +153,8 @@ def test_workers_that_are_stuck_end_too_when_the_master_is_killed(session):
 
 def test_workers_that_somebody_has_stopped_end_as_soon_as_they_may_run_when_the_master_was_killed(session):
     """A stopped process does not run the handler of its parent death signal; only KILL would end it, and that would
-    leave no worker the time to finish what it serves. (The kernel does not continue them either: their process group was
-    orphaned before, since the master leads its session.)"""
+    leave no worker the time to finish what it serves. (The kernel does not continue them either: their process group
+    was orphaned before, since the master leads its session.)"""
     daemon = session.start(session.pool(workers=2))
     daemon.expected_status = -signal.SIGKILL
     daemon.expect(r".*")
@@ -225,6 +225,25 @@ def test_a_worker_that_dies_between_its_siblings_answers_costs_only_what_was_ins
             held[victim].body(held[victim].answer)
         daemon.wait(r"gen=1 pid=\d+: ready", count=3)
         assert is_gone(victim) and not is_gone(other)
+
+
+def test_a_pool_that_cannot_start_workers_any_more_tries_at_growing_distances_and_recovers(session):
+    """Its site is away for a while. A worker that runs still has it open, and goes on."""
+    daemon = session.start(session.pool(workers=2, max_backoff="1s"))
+    get(daemon.address())
+    away = session.folder / "away"
+    session.site.rename(away)
+    daemon.expect(r"error +files/worker\[0\] gen=1 pid=\d+: exited with status 1")
+    mark = daemon.log.mark()
+    daemon.kill_worker(daemon.workers()[0])
+    daemon.wait(r"files/worker\[0\] .*: exited with status 1 .*No such file", mark, count=4)
+    deaths = [harness.seconds_of(match.string) for match in daemon.log.find(r"exited with status 1", mark)]
+    gaps = [b - a for a, b in zip(deaths, deaths[1:])]
+    assert all(b > a * 1.3 for a, b in zip(gaps, gaps[1:])), gaps
+    for _ in range(20):
+        assert get(daemon.address(), "/a.txt").status == 200
+    away.rename(session.site)
+    daemon.wait(r"files/worker\[0\] gen=1 pid=\d+: ready", mark)
 
 
 def test_many_workers_killed_at_the_same_time_are_all_replaced(session):

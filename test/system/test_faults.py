@@ -163,6 +163,28 @@ def test_nobody_who_reads_the_log_does_not_block_the_master(session):
         os.close(writer)
 
 
+def test_a_reader_of_the_log_that_goes_away_ends_nothing(session):
+    """A pipe without a reader is SIGPIPE for whoever writes."""
+    port = harness.free_port()
+    reader, writer = os.pipe()
+    daemon = session.start(session.pool(listen=[f"127.0.0.1:{port}"], workers=2), ready=False,
+                           preexec=lambda: os.dup2(writer, 2))
+    os.close(writer)
+    text = b""
+    while b"ready: generation 1" not in text:
+        text += os.read(reader, 65536)
+    os.close(reader)
+    before = {child.pid for child in daemon.children()}
+    os.kill(min(before), signal.SIGKILL)
+    wait_until(lambda: len(now := {child.pid for child in daemon.children()}) == 2 and now != before, "a replacement")
+    daemon.send(signal.SIGHUP)
+    wait_until(lambda: len(now := {child.pid for child in daemon.children()}) == 2 and not now & before,
+               "the workers of the next generation")
+    assert get(("127.0.0.1", port)).status == 200
+    daemon.send(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+
+
 def test_an_address_in_use_at_boot_is_status_3_with_one_line(session):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -308,6 +308,22 @@ def test_a_reload_that_fails_changes_nothing_and_a_later_good_one_works(session,
     daemon.wait(r"gen=1 pid=\d+: exited with status 0", count=2)
 
 
+def test_many_failed_reloads_leave_the_master_level(session):
+    daemon = session.start()
+    before = pids_of(daemon)
+    resident = None
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for number in range(30):
+            bad = (taken_port, unknown_key, dying_workers)[number % 3]
+            daemon.reload_fails(harness.table("log", level="debug") + bad(session, taken.getsockname()[1]))
+            if number == 5:
+                resident = harness.resident_kib(daemon.pid)
+    wait_until(lambda: {child.pid for child in daemon.children()} == before, "only the workers of before")
+    if not harness.is_sanitized():
+        assert harness.resident_kib(daemon.pid) - resident < 512
+    assert get(daemon.address()).status == 200
+
+
 def test_all_errors_of_a_bad_config_are_told_at_a_reload_each_with_its_place(session):
     daemon = session.start()
     lines = daemon.reload_fails("""[log]
