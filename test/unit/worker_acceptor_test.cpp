@@ -38,6 +38,7 @@ class Listeners {
   // What a worker inherits: copies, as after a fork. Number 0, 1, 2...
   [[nodiscard]] std::vector<ipc::InheritedListener> inherited() const {
     std::vector<ipc::InheritedListener> listeners;
+    listeners.reserve(sockets_.size());
     for (std::size_t i = 0; i < sockets_.size(); ++i)
       listeners.push_back({.fd = ::fcntl(sockets_[i].get(), F_DUPFD_CLOEXEC, 0),
                            .number = static_cast<std::uint32_t>(i),
@@ -49,6 +50,11 @@ class Listeners {
     const auto address = os::local_address(sockets_.at(listener).get());
     REQUIRE(::connect(client.get(), address->get(), address->size) == 0);
     return client;
+  }
+  [[nodiscard]] std::vector<os::UniqueFd> connect_many(std::size_t count) const {
+    std::vector<os::UniqueFd> clients(count);
+    for (os::UniqueFd& client : clients) client = connect();
+    return clients;
   }
   void close() { sockets_.clear(); }
   [[nodiscard]] os::SocketAddress address(std::size_t listener) const {
@@ -65,6 +71,17 @@ std::multiset<std::uint64_t> keys_told(os::Epoll& epoll) {
   const auto events = epoll.wait(buffer, 0ns);
   for (const epoll_event& event : *events) keys.insert(event.data.u64);
   return keys;
+}
+
+// Closes the acceptor; the connections that it hands over, of which no more than `most` are wanted.
+std::vector<os::UniqueFd> close_and_take(Acceptor& acceptor, std::uint64_t serve_backlog, std::size_t most) {
+  std::vector<os::UniqueFd> taken;
+  acceptor.close(serve_backlog, [&](os::Accepted accepted) {
+    if (!accepted.fd.valid()) return false;
+    taken.push_back(std::move(accepted.fd));
+    return taken.size() < most;
+  });
+  return taken;
 }
 
 using Keys = std::multiset<std::uint64_t>;
@@ -106,8 +123,7 @@ TEST_CASE("one connection is taken at a time, and the listener goes back into th
   os::Epoll epoll = make_epoll();
   Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
   acceptor.resume();
-  std::vector<os::UniqueFd> clients;
-  for (int i = 0; i < 3; ++i) clients.push_back(listeners.connect());
+  std::vector<os::UniqueFd> clients = listeners.connect_many(3);
   for (int i = 0; i < 3; ++i) {
     CHECK(keys_told(epoll) == Keys{kFirstKey});
     const os::Accepted accepted = acceptor.accept_one(kFirstKey);
@@ -210,13 +226,7 @@ TEST_CASE("closing hands over what waits on the listeners that nobody else serve
   acceptor.resume();
   std::vector<os::UniqueFd> clients;
   for (const std::size_t listener : {0U, 0U, 1U, 2U, 2U, 2U}) clients.push_back(listeners.connect(listener));
-  std::size_t taken = 0;
-  acceptor.close(0b101, [&](os::Accepted accepted) {
-    if (!accepted.fd.valid()) return false;
-    ++taken;
-    return true;
-  });
-  CHECK(taken == 5);
+  CHECK(close_and_take(acceptor, 0b101, 100).size() == 5);
   CHECK(acceptor.is_closed());
   CHECK_FALSE(acceptor.owns(kFirstKey));
   CHECK(keys_told(epoll).empty());
@@ -230,26 +240,21 @@ TEST_CASE("closing without a backlog to serve takes nothing") {
   os::Epoll epoll = make_epoll();
   Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
   const os::UniqueFd client = listeners.connect();
-  acceptor.close(0, [](const os::Accepted& /*accepted*/) {
-    FAIL("taken");
-    return true;
-  });
+  CHECK(close_and_take(acceptor, 0, 100).empty());
   CHECK(acceptor.is_closed());
-  acceptor.close(~std::uint64_t{0}, [](const os::Accepted& /*accepted*/) {
-    FAIL("taken");
-    return true;
-  });
+  CHECK(close_and_take(acceptor, ~std::uint64_t{0}, 100).empty());  // a second time there is nothing to close
+  Acceptor sibling{epoll, listeners.inherited(), kFirstKey};
+  CHECK(sibling.accept_one(kFirstKey).fd.valid());
 }
 
 TEST_CASE("closing stops taking when no more is wanted") {
   const Listeners listeners{1};
   os::Epoll epoll = make_epoll();
   Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
-  std::vector<os::UniqueFd> clients;
-  for (int i = 0; i < 4; ++i) clients.push_back(listeners.connect());
-  int taken = 0;
-  acceptor.close(1, [&](const os::Accepted& /*accepted*/) { return ++taken < 2; });
-  CHECK(taken == 2);
+  const std::vector<os::UniqueFd> clients = listeners.connect_many(4);
+  CHECK(close_and_take(acceptor, 1, 2).size() == 2);
+  Acceptor sibling{epoll, listeners.inherited(), kFirstKey};
+  CHECK(sibling.accept_one(kFirstKey).fd.valid());
 }
 
 TEST_CASE("when all who had a listener have closed it, clients are refused") {
@@ -260,7 +265,7 @@ TEST_CASE("when all who had a listener have closed it, clients are refused") {
   listeners.close();
   const os::UniqueFd waits{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   CHECK(::connect(waits.get(), address.get(), address.size) == 0);
-  acceptor.close(1, [](const os::Accepted& accepted) { return accepted.fd.valid(); });
+  CHECK(close_and_take(acceptor, 1, 100).size() == 1);
   const os::UniqueFd late{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   CHECK(::connect(late.get(), address.get(), address.size) != 0);
   CHECK(errno == ECONNREFUSED);

@@ -58,7 +58,7 @@ struct Pair {
     connection->on_readable(buffer);
   }
   // What has arrived at the client so far.
-  std::string receive() {
+  [[nodiscard]] std::string receive() const {
     std::string text;
     std::array<char, 65536> part{};
     while (true) {
