@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "os/signals.hpp"
 
@@ -159,6 +160,7 @@ namespace {
 struct TitleArea {
   char* start = nullptr;
   std::size_t size = 0;
+  char* environment = nullptr;  // where the environment was moved
 };
 TitleArea title_area;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): one per process by nature
 
@@ -166,13 +168,21 @@ TitleArea title_area;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variab
 
 void remember_arguments(int argc, char** argv) {
   if (argc == 0) return;
+  std::size_t size = 0;
+  for (char** entry = environ; *entry != nullptr; ++entry) size += std::strlen(*entry) + 1;
+  // One block that is never freed: the C library goes on using the environment until the very end.
+  title_area.environment = static_cast<char*>(std::malloc(size));  // NOLINT(cppcoreguidelines-no-malloc)
+  if (title_area.environment == nullptr) return;
   char* end = argv[argc - 1] + std::strlen(argv[argc - 1]) + 1;
+  char* copy = title_area.environment;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (*entry == end) end = *entry + std::strlen(*entry) + 1;
-    // A copy that is never freed: the C library keeps the pointer for the life of the process.
-    if (char* copy = ::strdup(*entry); copy != nullptr) *entry = copy;
+    const std::size_t length = std::strlen(*entry) + 1;
+    if (*entry == end) end += length;
+    std::memcpy(copy, *entry, length);
+    *entry = std::exchange(copy, copy + length);
   }
-  title_area = {.start = argv[0], .size = static_cast<std::size_t>(end - argv[0])};
+  title_area.start = argv[0];
+  title_area.size = static_cast<std::size_t>(end - argv[0]);
 }
 
 void set_process_title(std::string_view title) {
