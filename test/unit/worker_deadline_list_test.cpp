@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const os::TimePoint kStart{};
+constexpr os::TimePoint kStart{};
 
 }  // namespace
 
