@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import tomllib
 
@@ -13,7 +14,7 @@ from client import get
 
 def test_version_and_help_go_to_stdout(session):
     done = session.run("--version")
-    assert done.returncode == 0 and harness.re.fullmatch(r"prongd \d+\.\d+\.\d+\n", done.stdout)
+    assert done.returncode == 0 and re.fullmatch(r"prongd \d+\.\d+\.\d+\n", done.stdout)
     done = session.run("--help")
     assert done.returncode == 0 and done.stderr == ""
     for option in ("--config", "--static", "--listen", "--check", "--print-config", "--dump-schema", "--version"):

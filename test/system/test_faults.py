@@ -3,6 +3,7 @@ the master stays up where it had been up."""
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -31,7 +32,7 @@ def limit_processes(daemon, most):
 def told(daemon, pattern, after=0):
     """The lines that tell a fault, without the master's verdict, which names its reason once more."""
     return [match.string for match in daemon.log.find(pattern, after)
-            if not harness.re.search(r"master: (cannot start|reload failed): ", match.string)]
+            if not re.search(r"master: (cannot start|reload failed): ", match.string)]
 
 
 @pytest.mark.root
@@ -251,7 +252,7 @@ def test_no_permission_for_port_80_is_a_clear_line_at_boot(session):
     daemon.expect(r"error +master: ")
     assert daemon.wait_exit() == 3
     [line] = told(daemon, r"error .*127\.0\.0\.1:80\b.*Permission denied")
-    assert harness.re.search(r"Permission denied.*;.*(CAP_NET_BIND_SERVICE|root|1024)", line), "with a hint"
+    assert re.search(r"Permission denied.*;.*(CAP_NET_BIND_SERVICE|root|1024)", line), "with a hint"
 
 
 @pytest.mark.root

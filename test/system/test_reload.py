@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
@@ -290,7 +291,7 @@ def test_a_reload_that_fails_changes_nothing_and_a_later_good_one_works(session,
         said = notify.mark()
         text = harness.table("log", level="debug") + bad(session, taken.getsockname()[1])
         told = daemon.reload_fails(text)
-        assert any(harness.re.search(BAD[bad], line) for line in told), told
+        assert any(re.search(BAD[bad], line) for line in told), told
         assert "generation 1 goes on" in told[-1]
         notify.wait(said, RELOADING="1")
         notify.wait(said, READY="1")
@@ -456,11 +457,11 @@ def test_an_included_file_that_breaks_fails_the_reload_by_its_own_name(session):
     (session.folder / "conf.d").mkdir()
     part = session.folder / "conf.d" / "files.toml"
     part.write_text(session.pool())
-    daemon = session.start(f'include = ["conf.d/*.toml"]\n' + harness.table("log", level="debug"))
+    daemon = session.start('include = ["conf.d/*.toml"]\n' + harness.table("log", level="debug"))
     assert get(daemon.address()).status == 200
     part.write_text(session.pool(workesr=3))
     lines = daemon.reload_fails()
-    assert any(harness.re.search(r"files\.toml:\d+:\d+: error: .*workesr.*workers", line) for line in lines), lines
+    assert any(re.search(r"files\.toml:\d+:\d+: error: .*workesr.*workers", line) for line in lines), lines
     part.write_text(session.pool(workers=1))
     daemon.reload()
     daemon.expect_more(workers=-1)
