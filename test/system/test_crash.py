@@ -131,7 +131,7 @@ def test_when_the_master_is_killed_its_workers_end_within_a_second_and_a_new_sta
         idle.get("/")
         daemon.send(signal.SIGKILL)
         assert daemon.wait_exit() == -signal.SIGKILL
-        reap_orphans(pids, 1.0 * harness.SCALE)
+        reap_orphans(pids)
     again = session.start(session.pool(listen=[f"127.0.0.1:{port}"], workers=1))
     assert get(again.address()).status == 200
 
@@ -146,7 +146,7 @@ def test_workers_that_are_stuck_end_too_when_the_master_is_killed(session):
         make_stuck(pid, ("127.0.0.1", port))
     daemon.send(signal.SIGKILL)
     assert daemon.wait_exit() == -signal.SIGKILL
-    reap_orphans(pids, 1.0 * harness.SCALE)
+    reap_orphans(pids)
     again = session.start(session.pool(listen=[f"127.0.0.1:{port}"], workers=1))
     assert get(again.address()).status == 200
 
@@ -166,7 +166,7 @@ def test_workers_that_somebody_has_stopped_end_as_soon_as_they_may_run_when_the_
     assert daemon.wait_exit() == -signal.SIGKILL
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
-    reap_orphans(pids, 1.0 * harness.SCALE)
+    reap_orphans(pids)
 
 
 def test_an_answer_that_is_under_way_is_finished_when_the_master_is_killed(session):
@@ -181,7 +181,7 @@ def test_an_answer_that_is_under_way_is_finished_when_the_master_is_killed(sessi
         daemon.send(signal.SIGKILL)
         daemon.wait_exit()
         assert connection.body(answer).body == body
-    reap_orphans(pids, 1.0 * harness.SCALE)
+    reap_orphans(pids)
 
 
 def test_a_pool_that_never_becomes_ready_ends_the_boot_with_status_3_and_the_reason(session):

@@ -122,7 +122,7 @@ def test_workers_of_another_user_end_too_when_the_master_is_killed(session):
     pids = list(daemon.workers().values())
     daemon.send(signal.SIGKILL)
     daemon.wait_exit()
-    harness.reap_orphans(pids, harness.SCALE)
+    harness.reap_orphans(pids)
 
 
 def test_the_master_keeps_its_user_and_a_worker_without_one_too(session):

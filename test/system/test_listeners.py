@@ -90,7 +90,7 @@ def test_the_socket_file_of_a_killed_master_is_taken_over(session):
     pids = list(daemon.workers().values())
     daemon.send(signal.SIGKILL)
     daemon.wait_exit()
-    harness.reap_orphans(pids, harness.SCALE)
+    harness.reap_orphans(pids)
     assert path.exists(), "nobody could unlink it"
     again = session.start(session.pool(listen=[f"unix:{path}"], workers=1))
     assert get(str(path)).status == 200

@@ -99,14 +99,14 @@ def test_stopping_is_said_and_the_time_extended_while_it_drains(session):
 
 def test_the_watchdog_is_fed_at_half_its_interval_also_while_nothing_happens(session):
     notify = session.notify()
-    session.start(environment={"NOTIFY_SOCKET": notify.path, "WATCHDOG_USEC": "300000"})
+    session.start(environment={"NOTIFY_SOCKET": notify.path, "WATCHDOG_USEC": "1000000"})
     times = []
-    for count in range(1, 7):
+    for count in range(1, 5):
         notify.wait(WATCHDOG="1", count=count)
         times.append(time.monotonic())
     gaps = [b - a for a, b in zip(times, times[1:])]
-    assert max(gaps) < 0.3 * harness.SCALE, gaps
-    assert sorted(gaps)[len(gaps) // 2] > 0.05, f"not more often than needed: {gaps}"
+    assert max(gaps) < 1.0, "systemd would have restarted it"
+    assert sorted(gaps)[1] > 0.3, f"not more often than needed: {gaps}"
 
 
 def test_a_stopped_master_feeds_no_watchdog(session):
