@@ -135,9 +135,10 @@ std::string to_text(ByteSize size) {
 std::string to_rough_text(std::chrono::nanoseconds duration) {
   using std::chrono::duration_cast;
   const auto seconds = duration_cast<std::chrono::duration<double>>(duration).count();
-  if (seconds < 1e-3) return fmt::format("{:.0f}us", seconds * 1e6);
-  if (seconds < 1) return fmt::format("{:.0f}ms", seconds * 1e3);
-  if (seconds < 60) return fmt::format("{:.1f}s", seconds);
+  // Each border a little below, so that rounding never shows 1000ms or 60.0s.
+  if (seconds < 0.9995e-3) return fmt::format("{:.0f}us", seconds * 1e6);
+  if (seconds < 0.9995) return fmt::format("{:.0f}ms", seconds * 1e3);
+  if (seconds < 59.95) return fmt::format("{:.1f}s", seconds);
   const auto whole = static_cast<std::uint64_t>(seconds);
   if (whole < 3'600) return fmt::format("{}m {}s", whole / 60, whole % 60);
   if (whole < 86'400) return fmt::format("{}h {}m", whole / 3'600, whole % 3'600 / 60);

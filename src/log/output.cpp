@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spdlog/pattern_formatter.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
+#include <limits>
 
 namespace prong::log {
 namespace {
@@ -80,6 +84,14 @@ int priority_of(spdlog::level::level_enum level) {
   return 3;
 }
 
+// A pipe that is ready takes PIPE_BUF bytes, and a longer write would block (pipe(7)). Files take a line whole, so that
+// lines of several processes never mix.
+std::size_t most_without_blocking(int fd) {
+  struct stat status{};
+  const bool is_file = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+  return is_file ? std::numeric_limits<std::size_t>::max() : PIPE_BUF;
+}
+
 // Tells on standard error what the log itself cannot tell. Best effort.
 void complain(std::string_view what, int error) {
   const std::string line = fmt::format("prongd: cannot write the log to {}: {}; lines are lost until it works again\n",
@@ -90,7 +102,8 @@ void complain(std::string_view what, int error) {
 
 }  // namespace
 
-LineSink::LineSink(int fd, std::string what, bool colored) : fd_(fd), what_(std::move(what)), colored_(colored) {
+LineSink::LineSink(int fd, std::string what, bool colored)
+    : fd_(fd), what_(std::move(what)), colored_(colored), most_at_once_(most_without_blocking(fd)) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<LevelFlag>('*').set_pattern("%Y-%m-%d %H:%M:%S.%e %^%*%$ %v");
   formatter_ = std::move(formatter);
@@ -122,14 +135,14 @@ void LineSink::log(const spdlog::details::log_msg& message) {
 }
 
 int LineSink::write_line(std::string_view line) {
-  pollfd ready{.fd = fd_, .events = POLLOUT, .revents = 0};
-  if (::poll(&ready, 1, stuck_ ? 0 : kPatienceMs) == 0) {
-    stuck_ = true;
-    return EAGAIN;
-  }
-  stuck_ = false;
   while (!line.empty()) {
-    const ssize_t written = ::write(fd_, line.data(), line.size());
+    pollfd ready{.fd = fd_, .events = POLLOUT, .revents = 0};
+    if (::poll(&ready, 1, stuck_ ? 0 : kPatienceMs) == 0) {
+      stuck_ = true;
+      return EAGAIN;
+    }
+    stuck_ = false;
+    const ssize_t written = ::write(fd_, line.data(), std::min(line.size(), most_at_once_));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return errno;
     line.remove_prefix(static_cast<std::size_t>(written));

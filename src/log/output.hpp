@@ -47,6 +47,7 @@ class LineSink final : public spdlog::sinks::sink {
   bool colored_;
   LossCounter losses_;
   bool stuck_ = false;
+  std::size_t most_at_once_;  // what a write after poll(2) takes without blocking
   std::unique_ptr<spdlog::formatter> formatter_;
 };
 

@@ -207,7 +207,13 @@ Result<void> Listener::can_update(const ListenOptions& options) const {
 
 Result<void> Listener::update(const ListenOptions& options) {
   if (options == options_ || address_.kind == AddressKind::kSystemd) return {};
-  options_ = options;
+  const ListenOptions before = std::exchange(options_, options);
+  auto updated = apply_live_options();
+  if (!updated) options_ = before;  // asked again, it is tried again
+  return updated;
+}
+
+Result<void> Listener::apply_live_options() const {
   for (const os::UniqueFd& socket : sockets_) {
     if (auto set = set_live_options(socket.get(), address_.socket.family(), options_); !set) return set;
     // Listening again changes the limit of the queue and nothing else (listen(2) on Linux).

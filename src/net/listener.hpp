@@ -66,6 +66,7 @@ class Listener {
   Listener(Address address, ListenOptions options) : address_(std::move(address)), options_(options) {}
   [[nodiscard]] Result<void> bind_and_listen();
   [[nodiscard]] Result<void> bind_unix_path(int fd);
+  [[nodiscard]] Result<void> apply_live_options() const;
   [[nodiscard]] Result<void> set_owner() const;
   [[nodiscard]] Result<void> update_file() const;
   [[nodiscard]] static std::optional<FileIdentity> identify(const std::string& path);

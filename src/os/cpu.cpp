@@ -67,7 +67,7 @@ std::optional<unsigned> parse_cpu_max(std::string_view text) {
   if (!quota || *quota <= 0) return std::nullopt;
   const auto period = take_number(text);
   if (!period || *period <= 0) return std::nullopt;
-  return static_cast<unsigned>((*quota + *period - 1) / *period);
+  return static_cast<unsigned>((*quota - 1) / *period + 1);
 }
 
 unsigned usable_cpus() {
