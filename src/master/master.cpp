@@ -231,7 +231,7 @@ void Master::commit() {
   const std::set<std::string> kept = addresses_of(*serving_);
   const std::string summary = fmt::format("generation {}, pool {}", serving_->number, Supervisor::summary(*serving_));
   if (before != nullptr) {
-    supervisor_.retire(*before, kept, now_);
+    Supervisor::retire(*before, kept, now_);
     // Workers of the old generation get their Stop, and what they must serve to its end, before the master lets go of
     // listeners that only they have.
     supervisor_.reconcile(now_);
@@ -249,7 +249,7 @@ void Master::commit() {
 void Master::roll_back(std::string_view reason) {
   std::set<std::string> kept;
   if (serving_ != nullptr) kept = addresses_of(*serving_);
-  if (raising_ != nullptr) supervisor_.retire(*std::exchange(raising_, nullptr), kept, now_);
+  if (raising_ != nullptr) Supervisor::retire(*std::exchange(raising_, nullptr), kept, now_);
   (void)listeners_.retain_only(kept);
   log::error("reload failed: {}; generation {} goes on", reason, serving_->number);
   last_reload_ = fmt::format("; the last reload failed: {}", reason);

@@ -36,7 +36,7 @@ class Supervisor {
   // All its workers accept from now on.
   static void commit(Generation& generation);
   // Its workers drain, since another generation serves. `kept`: the addresses from which that one goes on accepting.
-  void retire(Generation& generation, const std::set<std::string>& kept, os::TimePoint now);
+  static void retire(Generation& generation, const std::set<std::string>& kept, os::TimePoint now);
   // The daemon stops: the workers of all generations drain, those that did so already with less time.
   void retire_all(os::TimePoint now);
   // Every worker of every generation cuts its connections and exits soon, by force if need be.

@@ -168,7 +168,7 @@ TitleArea title_area;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variab
 
 void remember_arguments(int argc, char** argv) {
   if (argc == 0) return;
-  std::size_t size = 0;
+  std::size_t size = 1;  // an environment may be empty
   for (char** entry = environ; *entry != nullptr; ++entry) size += std::strlen(*entry) + 1;
   // One block that is never freed: the C library goes on using the environment until the very end.
   title_area.environment = static_cast<char*>(std::malloc(size));  // NOLINT(cppcoreguidelines-no-malloc)
