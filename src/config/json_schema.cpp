@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 
@@ -111,9 +112,7 @@ class SchemaWriter {
   }
 
   static bool has_one_of(const Section& section) {
-    for (const Key& key : section.keys)
-      if (key.presence == Presence::kOneOf) return true;
-    return false;
+    return std::ranges::any_of(section.keys, [](const Key& key) { return key.presence == Presence::kOneOf; });
   }
 
   void write_element(std::string_view text) {

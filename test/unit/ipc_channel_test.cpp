@@ -149,7 +149,7 @@ TEST_CASE("the end is told also when the other side left messages unread") {
   Ends ends = make_ends();
   REQUIRE(ends.master.send(Serve{}));
   ends.worker.close();
-  Kind kind = ends.master.receive().kind;
+  const Kind kind = ends.master.receive().kind;
   CHECK(kind == Kind::kEnd);
 }
 

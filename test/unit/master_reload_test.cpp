@@ -80,7 +80,7 @@ TEST_CASE("\"auto\" is the journal when standard error is its stream, and standa
 }
 
 TEST_CASE("the addresses of a plan are the canonical ones of all its pools") {
-  const Planned planned = plan_of(pool("a", "\"*:80\", \"unix:/a\"") + pool("b", "\"[0::1]:81\", \"systemd:x\""));
+  const Planned planned = plan_of(pool("a", R"("*:80", "unix:/a")") + pool("b", R"("[0::1]:81", "systemd:x")"));
   CHECK(addresses_of(planned.plan) == std::set<std::string>{"0.0.0.0:80", "unix:/a", "[::1]:81", "systemd:x"});
 }
 
@@ -95,7 +95,7 @@ TEST_CASE("the addresses of a generation are those of all its pools") {
 
 TEST_CASE("what is good is bound and has its log") {
   net::ListenerSet listeners{{}};
-  const Prepared prepared = prepare(plan_of(pool("a", "\"127.0.0.1:0\", \"[::1]:0\"")), kNothingBefore, listeners);
+  const Prepared prepared = prepare(plan_of(pool("a", R"("127.0.0.1:0", "[::1]:0")")), kNothingBefore, listeners);
   CHECK(prepared.errors.empty());
   CHECK(prepared.log != nullptr);
   REQUIRE(listeners.find("127.0.0.1:0") != nullptr);
