@@ -319,6 +319,7 @@ class NotifySocket:
     def __init__(self, path):
         self.path = str(path)
         self.messages = []
+        self._marks = 0
         self._changed = threading.Condition()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.path)
@@ -337,6 +338,11 @@ class NotifySocket:
                 self._changed.notify_all()
 
     def mark(self):
+        """The place from which a later wait() looks: after all that was sent so far, also what waits to be read."""
+        self._marks += 1
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"TEST_MARK=%d" % self._marks, self.path)  # datagrams arrive in order
+        self.wait(TEST_MARK=str(self._marks))
         return len(self.messages)
 
     def wait(self, after=0, count=1, **fields):
@@ -742,8 +748,8 @@ class Session:
 
 
 def reap_orphans(pids):
-    """Waits until the orphans of a killed master have exited, and reaps them: within a second, as is promised, and what a
-    busy machine needs to run them once more."""
+    """Waits until the orphans of a killed master have exited, and reaps them: within a second, as is promised, and what
+    a busy machine needs to run them once more."""
     wait_until(lambda: all(is_gone(pid) for pid in pids),
                lambda: f"the end of {[process(pid) for pid in pids if not is_gone(pid)]}", 1.3 * max(1.0, SCALE))
     for pid in pids:
