@@ -462,7 +462,11 @@ void Supervisor::reconcile(os::TimePoint now) {
 void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now) {
   std::vector<SlotState> states;
   states.reserve(pool.slots.size());
-  for (const Slot& slot : pool.slots) states.push_back(slot.state);
+  for (const Slot& slot : pool.slots) {
+    // A worker that is killed before it was ready will wait in backoff, and nobody takes its place meanwhile.
+    const bool failed_start = slot.state == SlotState::kKilling && !slot.ready_at && slot.stop_plan.steps.empty();
+    states.push_back(failed_start ? SlotState::kBackoff : slot.state);
+  }
   const SlotPlan plan = plan_slots(states, wanted(generation, pool));
   for (const std::size_t i : plan.want_down) apply({&generation, &pool, &pool.slots[i]}, SlotEvent::kWantDown, {}, now);
   for (const std::size_t i : plan.want_up) {
