@@ -83,7 +83,8 @@ Result<std::shared_ptr<spdlog::sinks::sink>> make_sink(Output& output) {
 }  // namespace
 
 const Subject& current_subject() {
-  return *state().line_subject;
+  const State& current = state();
+  return current.line_subject != nullptr ? *current.line_subject : current.subject;
 }
 
 std::string Subject::text() const {

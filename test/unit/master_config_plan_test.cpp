@@ -31,7 +31,7 @@ std::string pool(const std::string& name, const std::string& listen) {
 }  // namespace
 
 TEST_CASE("a good configuration becomes listeners, pool by pool, in the order of the text") {
-  const Planned planned = plan_of(pool("a", "\"127.0.0.1:80\", \"unix:/run/a.sock\"") + pool("b", "\"systemd:web\""));
+  const Planned planned = plan_of(pool("a", R"("127.0.0.1:80", "unix:/run/a.sock")") + pool("b", "\"systemd:web\""));
   REQUIRE(planned.diagnostics.empty());
   REQUIRE(planned.plan.config != nullptr);
   REQUIRE(planned.plan.listeners.size() == 2);
@@ -81,7 +81,7 @@ TEST_CASE("the defaults of a listener are those of the configuration") {
 }
 
 TEST_CASE("an address that is none is told at its place, with what to write") {
-  const Texts errors = errors_of(pool("a", "\"localhost:80\", \"127.0.0.1:80\""));
+  const Texts errors = errors_of(pool("a", R"("localhost:80", "127.0.0.1:80")"));
   CAPTURE(errors);
   REQUIRE(errors.size() == 1);
   CHECK_THAT(errors[0],
@@ -105,12 +105,12 @@ TEST_CASE("equal addresses that are written alike are told once") {
 }
 
 TEST_CASE("the same port of different addresses is fine") {
-  CHECK(errors_of(pool("a", "\"127.0.0.1:80\", \"127.0.0.2:80\", \"[::1]:80\", \"127.0.0.1:81\"")) == Texts{});
+  CHECK(errors_of(pool("a", "\"127.0.0.1:80\", \"127.0.0.2:80\", \"[::1]:80\", \"127.0.0.1:81\"")).empty());
 }
 
 TEST_CASE("an owner or group that nobody knows is told") {
   const Texts errors =
-      errors_of(pool("a", "{ address = \"unix:/run/a.sock\", owner = \"nobody-here\", group = \"no-group-here\" }"));
+      errors_of(pool("a", R"({ address = "unix:/run/a.sock", owner = "nobody-here", group = "no-group-here" })"));
   CAPTURE(errors);
   REQUIRE(errors.size() == 2);
   CHECK_THAT(errors[0], Catch::EndsWith("error: there is no user \"nobody-here\""));
@@ -120,7 +120,7 @@ TEST_CASE("an owner or group that nobody knows is told") {
 TEST_CASE("all mistakes are told at once, in the order of the text, whoever finds them") {
   const Texts errors =
       errors_of("[pool.a]\nlisten = [\"nowhere\"]\nworkerz = 4\nstatic.root = \"/there/is/no/such\"\n" +
-                pool("b", "\"127.0.0.1:99999\", \"127.0.0.1:80\"") + "max_connections = 0\n");
+                pool("b", R"("127.0.0.1:99999", "127.0.0.1:80")") + "max_connections = 0\n");
   CAPTURE(errors);
   REQUIRE(errors.size() == 5);
   CHECK_THAT(errors[0], Catch::StartsWith("t.toml:2:11: error: \"nowhere\" is not an address"));
