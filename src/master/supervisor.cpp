@@ -307,7 +307,7 @@ void Supervisor::kill(const Place& place, int signal, os::TimePoint now) {
   if (slot.killed_because.empty()) {
     if (slot.channel_ended)
       slot.killed_because = "its channel closed";
-    else if (slot.ready_at && !slot.stop_plan.steps.empty())
+    else if (!slot.stop_plan.steps.empty())
       slot.killed_because = "it did not stop within its grace";
     else if (!slot.ready_at)
       slot.killed_because =
@@ -321,9 +321,8 @@ void Supervisor::kill(const Place& place, int signal, os::TimePoint now) {
 
 void Supervisor::release(Slot& slot) {
   if (slot.channel.valid()) epoll_->remove(slot.channel.fd());
-  const Slot empty;
-  slot.deadline = empty.deadline;
-  slot.pid = empty.pid;
+  slot.deadline.reset();
+  slot.pid = 0;
   slot.channel.close();
   slot.scoreboard.reset();
   slot.ready_at.reset();

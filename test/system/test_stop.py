@@ -207,6 +207,8 @@ def test_a_stop_during_a_reload_does_not_wait_for_a_worker_that_hangs(session):
     HeldFork(daemon, lambda: daemon.send(signal.SIGHUP))
     daemon.send(signal.SIGTERM)
     assert daemon.wait_exit() == 0
+    # The cause is the stop, and not a start_timeout that had a minute left.
+    assert daemon.log.find(r"gen=2 pid=\d+: killed by signal 9.*it did not stop within its grace")
 
 
 @pytest.mark.parametrize("order", [(signal.SIGHUP, signal.SIGTERM), (signal.SIGTERM, signal.SIGHUP)],
