@@ -106,7 +106,7 @@ Result<std::unique_ptr<StaticFiles>> StaticFiles::create(Settings settings) {
   return std::unique_ptr<StaticFiles>(new StaticFiles(std::move(settings), std::move(*root)));
 }
 
-Response StaticFiles::handle(const Request& request) {
+http::Answer StaticFiles::handle(const Request& request) {
   if (request.method != "GET" && request.method != "HEAD") return other_method();
   const auto path = parse_url_path(request.path);
   if (!path) return refusal(path.error());
@@ -158,7 +158,7 @@ Response StaticFiles::serve_file(const Request& request, std::string_view name, 
   if (condition != 0) return response;
   const std::string_view type = mime_type(name);
   response.headers.add("Content-Type", type.empty() ? std::string_view(settings_.default_type) : type);
-  response.body = FileBody{.file = std::move(file), .size = info.size};
+  response.body = FileBody{.file = std::make_shared<const os::UniqueFd>(std::move(file)), .size = info.size};
   return response;
 }
 

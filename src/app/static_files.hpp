@@ -32,7 +32,7 @@ class StaticFiles final : public http::Handler {
   [[nodiscard]] static Result<std::unique_ptr<StaticFiles>> create(Settings settings);
 
   // Blocks only as long as the disk does.
-  [[nodiscard]] http::Response handle(const http::Request& request) override;
+  [[nodiscard]] http::Answer handle(const http::Request& request) override;
 
  private:
   StaticFiles(Settings settings, os::UniqueFd root) : settings_(std::move(settings)), root_(std::move(root)) {}

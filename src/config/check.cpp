@@ -110,6 +110,8 @@ class Checker {
                  "write the name of a file; it is looked for in each directory");
   }
 
+  void check_app(const RespondConfig& /*app*/, const PoolConfig& /*pool*/, const std::string& /*name*/) {}
+
   const Config& config_;
   std::vector<Diagnostic> diagnostics_;
   std::map<std::string_view, const Position*> listeners_;

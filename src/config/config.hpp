@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -72,26 +73,75 @@ struct RlimitsConfig {
   std::optional<ByteSize> address_space = {};  // RLIMIT_AS; may be kUnlimited
 };
 
+// Texts with free names, in the order of the file: the entries of a table such as { "*.css" = "max-age=3600" }.
+using NamedTexts = std::vector<std::pair<std::string, std::string>>;
+
+// What becomes of a header whose name has an underscore: a CGI-style environment cannot tell it from a dash.
+enum class UnderscoreHeaders : std::uint8_t { kDrop, kRefuse };
+inline constexpr EnumText<UnderscoreHeaders, 2> kUnderscoreHeadersText{
+    {{{UnderscoreHeaders::kDrop, "drop"}, {UnderscoreHeaders::kRefuse, "refuse"}}}};
+
 // Table `http`: limits of the protocol.
 struct HttpConfig {
   Duration header_timeout = std::chrono::seconds{30};  // from the first byte of a request to the end of its header
   Duration idle_timeout = std::chrono::seconds{75};    // between two requests of a keep-alive connection
   Duration send_timeout = std::chrono::seconds{60};    // without any progress while an answer is sent
   Duration idle_grace = std::chrono::seconds{2};       // of an idle keep-alive connection when the daemon stops
-  ByteSize max_header = {32U << 10U};                  // request line and headers together
-  bool server_header = true;                           // whether answers carry `Server: prongd`
+  Duration body_timeout = std::chrono::seconds{30};    // in each such time a body has to bring min_body_rate
+  ByteSize min_body_rate = {500};                      // bytes/s; 0: any byte will do
+  ByteSize min_send_rate = {100};                      // bytes/s that a client has to take in each send_timeout
+  ByteSize max_request_line = {8U << 10U};             // 414
+  ByteSize max_header_line = {16U << 10U};             // one header, 431
+  ByteSize max_header = {32U << 10U};                  // request line and headers together, 431
+  std::uint32_t max_headers = 100;                     // 431
+  ByteSize max_body = {16U << 20U};                    // 413
+  ByteSize body_buffer = {64U << 10U};                 // of a body in memory; what is larger goes to a file
+  std::string body_dir = "/tmp";                       // where that unlinked file is made
+  ByteSize output_buffer = {64U << 10U};               // of a streamed answer in memory
+  std::uint32_t keepalive_requests = 100'000;          // on one connection
+  UnderscoreHeaders underscore_headers = UnderscoreHeaders::kDrop;
+  bool server_header = true;  // whether answers carry `Server: prongd`
 };
+
+// Which symbolic links are followed.
+enum class Symlinks : std::uint8_t { kNever, kInside, kAnywhere };
+inline constexpr EnumText<Symlinks, 3> kSymlinksText{
+    {{{Symlinks::kNever, "never"}, {Symlinks::kInside, "inside"}, {Symlinks::kAnywhere, "anywhere"}}}};
 
 // Table `static`: files served from a directory.
 struct StaticConfig {
   std::string root = {};
   std::vector<std::string> index = {"index.html"};
   std::string default_type = "application/octet-stream";
+  std::string mime_types = "/etc/mime.types";
+  bool listing = false;
+  std::string fallback = {};  // a file of the root for names that are not there; empty: 404
+  Symlinks symlinks = Symlinks::kInside;
+  std::vector<std::string> precompressed = {};   // "br", "zstd", "gzip", the preferred one first
+  NamedTexts cache_control = {};                 // glob of the path -> Cache-Control; the first that matches
+  NamedTexts error_pages = {};                   // "404" or "5xx" -> a file of the root
+  Duration cache_ttl = std::chrono::seconds{1};  // of an open file in the cache; 0: no cache
+  std::uint32_t cache_entries = 512;             // in one worker
+  ByteSize cache_file_size = {16U << 10U};       // files up to this are kept in memory whole
   Position root_position = {};
 };
 
+// Table `respond`: the same answer to every request.
+struct RespondConfig {
+  std::uint32_t status = 200;
+  NamedTexts headers = {};
+  std::string body = {};
+};
+
 // What a pool runs. One alternative for each app table.
-using AppConfig = std::variant<StaticConfig>;
+using AppConfig = std::variant<StaticConfig, RespondConfig>;
+
+// Table `access_log`: one line for each answer.
+struct AccessLogConfig {
+  std::string path = {};
+  std::string format = "combined";                        // common | combined | json | a pattern (docs/access-log.md)
+  Duration flush_delay = std::chrono::milliseconds{100};  // the longest that a line waits in the worker
+};
 
 // Table [pool.NAME].
 struct PoolConfig {
@@ -109,6 +159,7 @@ struct PoolConfig {
   Duration graceful_timeout = std::chrono::seconds{30};
   Duration max_backoff = std::chrono::seconds{60};
   HttpConfig http = {};
+  std::optional<AccessLogConfig> access_log = {};
   AppConfig app = {};
   Position position = {};
 };

@@ -134,6 +134,13 @@ class SchemaWriter {
       case Kind::kTexts:
         write_texts(key);
         break;
+      case Kind::kTextMap:
+        json_.member("type", "object");
+        write_range("minProperties", "maxProperties", key.range);
+        json_.member("additionalProperties", '{');
+        json_.member("type", "string");
+        json_.close('}');
+        break;
       case Kind::kFlag:
       case Kind::kCount:
       case Kind::kDuration:
@@ -243,6 +250,7 @@ class SchemaWriter {
         write_range("minLength", "maxLength", key.range);
         break;
       case Kind::kTexts:
+      case Kind::kTextMap:
       case Kind::kTable:
       case Kind::kListeners:
       case Kind::kPools:

@@ -24,6 +24,12 @@ constexpr const auto& text_table(LogColor /*type*/) {
 constexpr const auto& text_table(Concurrency /*type*/) {
   return kConcurrencyText;
 }
+constexpr const auto& text_table(UnderscoreHeaders /*type*/) {
+  return kUnderscoreHeadersText;
+}
+constexpr const auto& text_table(Symlinks /*type*/) {
+  return kSymlinksText;
+}
 
 template <class Enum, std::size_t N>
 constexpr std::array<std::string_view, N> names_of(const EnumText<Enum, N>& table) {
@@ -55,6 +61,8 @@ constexpr Kind kind_of() {
     return Kind::kSize;
   else if constexpr (std::is_same_v<T, std::string>)
     return Kind::kText;
+  else if constexpr (std::is_same_v<T, NamedTexts>)
+    return Kind::kTextMap;
   else {
     static_assert(std::is_same_v<T, std::vector<std::string>>, "no kind of key for this type");
     return Kind::kTexts;
@@ -149,6 +157,18 @@ template <auto kMember>
 constexpr Access table() {
   using M = MemberAccess<kMember>;
   return {.kind = Kind::kTable, .parts = M::one, .part = M::part, .add_part = M::same_part};
+}
+
+// A table that is there only when it was written: a std::optional member.
+template <auto kMember>
+constexpr Access optional_table() {
+  using M = MemberAccess<kMember>;
+  return {
+      .kind = Kind::kTable,
+      .parts = [](const void* owner) -> std::size_t { return M::of(owner) ? 1 : 0; },
+      .part = [](const void* owner, std::size_t /*index*/) -> const void* { return &*M::of(owner); },
+      .add_part = [](void* owner) -> void* { return &M::of(owner).emplace(); },
+  };
 }
 
 template <auto kMember>

@@ -213,6 +213,9 @@ class Reader {
       case Kind::kTexts:
         read_texts(*known, owner, key, node, name);
         break;
+      case Kind::kTextMap:
+        read_text_map(*known, owner, node, name);
+        break;
       case Kind::kFlag:
       case Kind::kCount:
       case Kind::kDuration:
@@ -308,6 +311,30 @@ class Reader {
     }
     if (!may_include_)
       complain(at(toml_key.source()), "include inside an included file", "list every file in the main file");
+  }
+
+  void read_text_map(const Key& key, void* owner, const toml::node& node, const std::string& name) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+      wrong_type(key, node, name);
+      return;
+    }
+    note(name, at(node.source()));
+    if (table->size() > key.range.most)
+      complain(at(table->source()), fmt::format("{} has {} entries", name, table->size()),
+               "write " + expected_text(key));
+    NamedTexts texts;
+    for (const auto& [toml_key, element] : in_file_order(*table)) {
+      const std::string element_name = joined(name, toml_key->str());
+      const Position position = at(*toml_key, *element);
+      note(element_name, position);
+      auto value = element->is_string()
+                       ? parse_value(key, element_name, found_in(*element))
+                       : failure(fmt::format("{} cannot be {}", element_name, type_text(*element)), "write a string");
+      if (!value) complain(position, value.error().message, value.error().hint);
+      if (value) texts.emplace_back(std::string{toml_key->str()}, std::get<std::string>(*value));
+    }
+    key.access.set(owner, texts);
   }
 
   bool number_of_entries_is_good(const Key& key, const toml::array& array, const std::string& name) {

@@ -81,6 +81,8 @@ std::string type_text(const Key& key) {
       return "path";
     case Kind::kTexts:
       return "list of strings";
+    case Kind::kTextMap:
+      return "table of strings";
     case Kind::kListeners:
       return "list";
     case Kind::kTable:
@@ -100,6 +102,7 @@ std::string default_text(const Section& section, const Key& key) {
     case Presence::kOptional:
       break;
   }
+  if (key.access.kind == Kind::kTable && key.access.parts(section.defaults()) == 0) return "none";
   if (key.section != nullptr) return "its own";
   if (key.access.get == nullptr) return "none";
   return fmt::format("`{}`", toml_text(key, key.access.get(section.defaults())));
@@ -122,6 +125,7 @@ std::string range_text(const Key& key) {
     case Kind::kOctal:
     case Kind::kChoice:
     case Kind::kTexts:
+    case Kind::kTextMap:
     case Kind::kListeners:
       return expected_text(key);
   }

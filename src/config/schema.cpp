@@ -15,6 +15,8 @@ constexpr auto kDay = 24 * kHour;
 constexpr auto kKibibyte = std::uint64_t{1} << 10U;
 constexpr auto kMebibyte = std::uint64_t{1} << 20U;
 constexpr auto kGibibyte = std::uint64_t{1} << 30U;
+constexpr auto kTebibyte = std::uint64_t{1} << 40U;
+constexpr std::uint64_t kSmallestLine = 128;  // room for a short request
 
 // Texts: PATH_MAX of linux/limits.h, its final zero included, is the longest path; user and group names are shorter
 // than 256 bytes on any system (LOGIN_NAME_MAX).
@@ -193,7 +195,13 @@ constexpr std::array kHttpKeys{
     Key{.name = "send_timeout",
         .access = member<&HttpConfig::send_timeout>(),
         .range = kTimeout,
-        .doc = "How long a client may take nothing of an answer that is being sent."},
+        .doc = "In each such time a client has to take min_send_rate of an answer that is being sent, and at least one "
+               "byte, else the connection is cut."},
+    Key{.name = "min_send_rate",
+        .access = member<&HttpConfig::min_send_rate>(),
+        .range = {0, kGibibyte},
+        .doc =
+            "Bytes per second that a client has to take of an answer, on average of a send_timeout; `\"0\"`: at all."},
     Key{.name = "idle_grace",
         .access = member<&HttpConfig::idle_grace>(),
         .range = {.least = 0, .most = kDay},
@@ -203,6 +211,57 @@ constexpr std::array kHttpKeys{
         .access = member<&HttpConfig::max_header>(),
         .range = {kKibibyte, kMebibyte},
         .doc = "Request line and headers together; a longer header is answered with 431."},
+    Key{.name = "max_request_line",
+        .access = member<&HttpConfig::max_request_line>(),
+        .range = {kSmallestLine, kMebibyte},
+        .doc = "The request line; a longer one is answered with 414."},
+    Key{.name = "max_header_line",
+        .access = member<&HttpConfig::max_header_line>(),
+        .range = {kSmallestLine, kMebibyte},
+        .doc = "One header, its name and value; a longer one is answered with 431."},
+    Key{.name = "max_headers",
+        .access = member<&HttpConfig::max_headers>(),
+        .range = {1, 10'000},
+        .unit = "headers",
+        .doc = "Headers of one request; more are answered with 431."},
+    Key{.name = "max_body",
+        .access = member<&HttpConfig::max_body>(),
+        .range = {0, kTebibyte},
+        .doc = "The body of a request; a larger one is answered with 413."},
+    Key{.name = "body_buffer",
+        .access = member<&HttpConfig::body_buffer>(),
+        .range = {0, kGibibyte},
+        .doc =
+            "Of a body that the application wants: what is kept in memory; a larger body goes to an unlinked file in "
+            "body_dir."},
+    Key{.name = "body_dir",
+        .access = member<&HttpConfig::body_dir>(Kind::kPath),
+        .range = kPathText,
+        .example = R"("/var/tmp")",
+        .doc = "The directory of bodies that are larger than body_buffer."},
+    Key{.name = "body_timeout",
+        .access = member<&HttpConfig::body_timeout>(),
+        .range = kTimeout,
+        .doc = "In each such time the body of a request has to bring min_body_rate, and at least one byte, else it is "
+               "answered with 408."},
+    Key{.name = "min_body_rate",
+        .access = member<&HttpConfig::min_body_rate>(),
+        .range = {0, kGibibyte},
+        .doc = "Bytes per second that a body has to bring, on average of a body_timeout; `\"0\"`: at all."},
+    Key{.name = "output_buffer",
+        .access = member<&HttpConfig::output_buffer>(),
+        .range = {kKibibyte, kGibibyte},
+        .doc = "How much of an answer that an application streams waits in memory for one slow client; then the "
+               "application waits."},
+    Key{.name = "keepalive_requests",
+        .access = member<&HttpConfig::keepalive_requests>(),
+        .range = {1, 1'000'000'000},
+        .unit = "requests",
+        .doc = "Requests on one connection; the last answer says `Connection: close`."},
+    Key{.name = "underscore_headers",
+        .access = member<&HttpConfig::underscore_headers>(),
+        .doc = "Headers whose names have an underscore, which a CGI-style environment cannot tell from a dash: `drop` "
+               "leaves them out, `refuse` answers 400."},
     Key{.name = "server_header",
         .access = member<&HttpConfig::server_header>(),
         .doc = "Whether answers carry `Server: prongd`."},
@@ -229,7 +288,9 @@ constexpr std::array kStaticKeys{
         .presence = Presence::kRequired,
         .range = kPathText,
         .example = R"("/var/www/html")",
-        .doc = "The directory that is served. Nothing outside it can be reached, through symbolic links neither."},
+        .doc =
+            "The directory that is served. Nothing outside it can be reached, but through symbolic links if `symlinks` "
+            "says so."},
     Key{.name = "index",
         .access = member<&StaticConfig::index>(),
         .range = {0, 16},
@@ -238,6 +299,57 @@ constexpr std::array kStaticKeys{
         .access = member<&StaticConfig::default_type>(),
         .range = kSomeText,
         .doc = "Content-Type of files whose ending says none."},
+    Key{.name = "mime_types",
+        .access = member<&StaticConfig::mime_types>(Kind::kPath),
+        .range = kPathText,
+        .doc =
+            "Which ending has which Content-Type, in the format of Debian's media-types package. Endings that it does "
+            "not name, or a default file that is not there, have built-in types."},
+    Key{.name = "listing",
+        .access = member<&StaticConfig::listing>(),
+        .doc = "Whether a directory without an index file is answered with a list of its files, else with 403."},
+    Key{.name = "fallback",
+        .access = member<&StaticConfig::fallback>(),
+        .range = {0, 4095},
+        .example = R"("index.html")",
+        .doc = "A file of the root that is served, with status 200, for names that are not there: for single-page "
+               "applications. Empty: 404."},
+    Key{.name = "symlinks",
+        .access = member<&StaticConfig::symlinks>(),
+        .doc = "Symbolic links: `never` followed, followed when they stay `inside` the root, or lead `anywhere`."},
+    Key{.name = "precompressed",
+        .access = member<&StaticConfig::precompressed>(),
+        .range = {0, 3},
+        .example = R"(["br", "zstd", "gzip"])",
+        .doc = "Serve `NAME.br`, `NAME.zst` or `NAME.gz` in place of NAME to clients that accept the coding; the first "
+               "in this list that is there wins among those that a client likes equally."},
+    Key{.name = "cache_control",
+        .access = member<&StaticConfig::cache_control>(),
+        .range = {0, 256},
+        .example = R"({ "*.css" = "max-age=3600", "/assets/*" = "max-age=31536000, immutable" })",
+        .doc =
+            "Cache-Control of files: a pattern (`*` any text, `?` one character) for the whole path if it begins with "
+            "a slash, else for the file's name; the first that matches holds."},
+    Key{.name = "error_pages",
+        .access = member<&StaticConfig::error_pages>(),
+        .range = {0, 256},
+        .example = R"({ "404" = "errors/404.html", "5xx" = "errors/sorry.html" })",
+        .doc = "Files of the root that are sent with an error status, or with any of a class."},
+    Key{.name = "cache_ttl",
+        .access = member<&StaticConfig::cache_ttl>(),
+        .range = {0, kHour},
+        .doc = "How long a worker keeps a file open and goes by what it knows of it; a change shows after this time at "
+               "the "
+               "latest. `\"0\"`: each request looks anew."},
+    Key{.name = "cache_entries",
+        .access = member<&StaticConfig::cache_entries>(),
+        .range = {1, 100'000},
+        .unit = "files",
+        .doc = "Files that one worker keeps open."},
+    Key{.name = "cache_file_size",
+        .access = member<&StaticConfig::cache_file_size>(),
+        .range = {0, kMebibyte},
+        .doc = "Files up to this size are kept in memory whole while they are in the cache."},
 };
 
 constexpr Section kStatic{
@@ -245,6 +357,62 @@ constexpr Section kStatic{
     .doc = "App table: the pool serves the files of a directory.",
     .keys = kStaticKeys,
     .defaults = defaults_of<StaticConfig>,
+};
+
+// ---- respond
+
+constexpr std::array kRespondKeys{
+    Key{.name = "status", .access = member<&RespondConfig::status>(), .range = {200, 599}, .doc = "The status code."},
+    Key{.name = "headers",
+        .access = member<&RespondConfig::headers>(),
+        .range = {0, 100},
+        .example = R"({ "Retry-After" = "120", "Content-Type" = "text/html; charset=utf-8" })",
+        .doc = "Headers beside Date, Server, Content-Length and Connection. Without a Content-Type the body is sent as "
+               "`text/plain; charset=utf-8`."},
+    Key{.name = "body",
+        .access = member<&RespondConfig::body>(),
+        .range = {0, kMebibyte},
+        .any_text = true,
+        .example = R"("ok\n")",
+        .doc = "The body."},
+};
+
+constexpr Section kRespond{
+    .title = "respond",
+    .doc =
+        "App table: the pool gives the same answer to every request, for maintenance pages, health checks and "
+        "measuring.",
+    .keys = kRespondKeys,
+    .defaults = defaults_of<RespondConfig>,
+};
+
+// ---- access_log
+
+constexpr std::array kAccessLogKeys{
+    Key{.name = "path",
+        .access = member<&AccessLogConfig::path>(Kind::kPath),
+        .presence = Presence::kRequired,
+        .range = kPathText,
+        .example = R"("/var/log/prongd/access.log")",
+        .doc = "The file. The master opens it, USR1 reopens it. Several pools may have the same."},
+    Key{.name = "format",
+        .access = member<&AccessLogConfig::format>(),
+        .range = {1, 4095},
+        .example = R"("{client} {status} {service_us}")",
+        .doc =
+            "`common`, `combined`, `json`, or a pattern with fields in braces; see [the access log](access-log.md)."},
+    Key{.name = "flush_delay",
+        .access = member<&AccessLogConfig::flush_delay>(),
+        .range = {0, 60 * kSecond},
+        .doc = "The longest that a line waits in a worker for others to be written together with it; `\"0\"`: it does "
+               "not wait."},
+};
+
+constexpr Section kAccessLog{
+    .title = "access_log",
+    .doc = "The pool's access log: one line for each answer. A pool without this table has none.",
+    .keys = kAccessLogKeys,
+    .defaults = defaults_of<AccessLogConfig>,
 };
 
 // ---- [pool.NAME]
@@ -319,16 +487,26 @@ constexpr std::array kPoolKeys{
         .section = &kHttp,
         .example = R"({ idle_timeout = "30s" })",
         .doc = "Limits of the protocol, see [http](#http)."},
+    Key{.name = "access_log",
+        .access = optional_table<&PoolConfig::access_log>(),
+        .section = &kAccessLog,
+        .example = R"({ path = "/var/log/prongd/access.log" })",
+        .doc = "One line for each answer, see [access_log](#access_log)."},
     Key{.name = "static",
         .access = alternative<&PoolConfig::app, StaticConfig>(),
         .presence = Presence::kOneOf,
         .section = &kStatic,
         .example = R"({ root = "/var/www/html" })",
         .doc = "Serve the files of a directory, see [static](#static)."},
+    Key{.name = "respond",
+        .access = alternative<&PoolConfig::app, RespondConfig>(),
+        .presence = Presence::kOneOf,
+        .section = &kRespond,
+        .example = R"({ status = 503, body = "back at noon\n" })",
+        .doc = "Give the same answer to every request, see [respond](#respond)."},
 };
 
-constexpr std::array<std::string_view, 7> kLaterPoolKeys{"wsgi",    "exec",   "module", "echo",
-                                                         "respond", "status", "threads"};
+constexpr std::array<std::string_view, 6> kLaterPoolKeys{"wsgi", "exec", "module", "echo", "status", "threads"};
 
 constexpr Section kPool{
     .title = "[pool.NAME]",

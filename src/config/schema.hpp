@@ -33,6 +33,7 @@ enum class Kind : std::uint8_t {
   kText,       // a string
   kPath,       // a file or folder; a relative one is resolved against the folder of the file it stands in
   kTexts,      // a list of strings
+  kTextMap,    // a table of strings with free names, in the order of the file
   kTable,      // one part with a section of its own
   kListeners,  // a list of strings or tables
   kPools,      // tables with free names
@@ -45,10 +46,10 @@ struct Access {
   std::span<const std::string_view> choices = {};
   Value (*get)(const void* owner) = nullptr;
   void (*set)(void* owner, const Value& value) = nullptr;
-  // kTable: 1, or 0 for an app table that the pool does not have. Lists: the number of entries.
+  // kTable: 1, or 0 for a table that the pool does not have. Lists: the number of entries.
   std::size_t (*parts)(const void* owner) = nullptr;
   const void* (*part)(const void* owner, std::size_t index) = nullptr;
-  // kTable: the part (of an app: made anew). Lists: a new entry at the end.
+  // kTable: the part (of an app and an optional table: made anew). Lists: a new entry at the end.
   void* (*add_part)(void* owner) = nullptr;
   // Notes where the value stands, where the struct has a member for it.
   void (*place)(void* owner, const Position& position) = nullptr;
@@ -88,6 +89,7 @@ struct Key {
   std::span<const std::string_view> later = {};  // words of a choice that a later version will know
   const Section* section = nullptr;              // of the parts
   TakesEffect takes_effect = TakesEffect::kReload;
+  bool any_text = false;          // of a text: may have line ends and other control characters
   std::string_view example = {};  // as TOML source; empty: the default serves
   std::string_view doc = {};
 };

@@ -72,6 +72,8 @@ std::string kind_text(const Key& key) {
       return key.words.empty() ? "a path" : "a path with a slash";
     case Kind::kTexts:
       return fmt::format("a list of {} to {} strings", key.range.least, key.range.most);
+    case Kind::kTextMap:
+      return fmt::format("a table of at most {} strings", key.range.most);
     case Kind::kListeners:
       return fmt::format("a list of {} to {} addresses, such as [\"127.0.0.1:8080\"]", key.range.least, key.range.most);
     case Kind::kTable:
@@ -119,6 +121,7 @@ Result<Value> parse_number(const Key& key, std::string_view name, std::int64_t n
     case Kind::kText:
     case Kind::kPath:
     case Kind::kTexts:
+    case Kind::kTextMap:
     case Kind::kTable:
     case Kind::kListeners:
     case Kind::kPools:
@@ -173,12 +176,13 @@ bool is_control(char c) {
 // Control characters are no part of a name, an address or a path that anybody meant; they would cut C strings short and
 // forge lines of the log or of a response's header.
 Result<Value> parse_text(const Key& key, std::string_view name, const std::string& text) {
-  if (std::ranges::any_of(text, is_control))
+  if (!key.any_text && std::ranges::any_of(text, is_control))
     return failure(fmt::format("{} = {} has a control character", name, in_quotes(text)), "write printable text");
   if (key.access.kind == Kind::kTexts) {
     if (text.empty()) return failure(fmt::format("{} is empty", name), "leave the entry out");
     return Value{text};
   }
+  if (key.access.kind == Kind::kTextMap) return Value{text};  // the range is that of the table
   if (text.empty() && key.range.least > 0) return wrong_value(key, name, in_quotes(text), "is empty");
   if (text.size() > key.range.most)
     return failure(fmt::format("{} has {} bytes", name, text.size()),
@@ -211,6 +215,7 @@ Result<Value> parse_string(const Key& key, std::string_view name, const std::str
       return parse_path(key, name, text);
     case Kind::kText:
     case Kind::kTexts:
+    case Kind::kTextMap:
       return parse_text(key, name, text);
     case Kind::kFlag:
     case Kind::kCount:
@@ -244,6 +249,13 @@ std::string list_text(const std::vector<std::string>& texts) {
     text += in_quotes(entry);
   }
   return text + "]";
+}
+
+std::string table_text(const std::vector<std::pair<std::string, std::string>>& texts) {
+  std::string text = "{";
+  for (const auto& [name, value] : texts)
+    text += fmt::format("{}{} = {}", text.size() > 1 ? ", " : " ", in_quotes(name), in_quotes(value));
+  return text + (texts.empty() ? "}" : " }");
 }
 
 }  // namespace
@@ -287,6 +299,8 @@ std::string toml_text(const Key& key, const Value& value) {
   if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* text = std::get_if<std::string>(&value)) return in_quotes(*text);
   if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) return list_text(*texts);
+  if (const auto* named = std::get_if<std::vector<std::pair<std::string, std::string>>>(&value))
+    return table_text(*named);
   const auto* number = std::get_if<std::uint64_t>(&value);
   if (number == nullptr) return "\"\"";
   const std::string text = number_text(key, *number);

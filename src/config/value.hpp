@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -15,7 +16,8 @@ struct Key;
 
 // monostate: the optional member holds nothing ("auto", "inherit"). A number is a count, milliseconds, bytes or the
 // bits of a mode: the key's kind tells which. A string is also the word of an enum.
-using Value = std::variant<std::monostate, bool, std::uint64_t, std::string, std::vector<std::string>>;
+using Value = std::variant<std::monostate, bool, std::uint64_t, std::string, std::vector<std::string>,
+                           std::vector<std::pair<std::string, std::string>>>;
 
 // What a file says for a key, before the schema has looked at it.
 struct Found {

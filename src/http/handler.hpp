@@ -2,17 +2,23 @@
 // nor processes; a session speaks HTTP and knows no application.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "http/headers.hpp"
+#include "http/request_body.hpp"
+#include "os/clock.hpp"
 #include "os/unique_fd.hpp"
 
 namespace prong::http {
 
-// One request that has arrived whole. The views live until the handler returns.
+// One request that has arrived as far as the handler asked for. The views live until the handler returns.
 struct Request {
   std::string_view method;  // as sent: "GET"
   std::string_view target;  // as sent: "/a%20b?x=1", "http://host/a%20b?x=1", or "*"
@@ -21,24 +27,72 @@ struct Request {
   std::string_view query;   // after the '?', or empty
   std::uint8_t version_minor = 1;
   RequestHeaders headers = {};
+  // The whole body when body_use() asked for it, empty for a request without one; may be moved from. nullptr while
+  // body_use() is asked, and when it did not ask.
+  RequestBody* body = nullptr;
+  // Names the connection to whoever owns it: where an answer that comes later belongs.
+  std::uint64_t connection = 0;
 };
 
-// A part of a file, sent by sendfile(2). The descriptor is closed when the answer is gone.
+// A part of a file, sent by sendfile(2). The file is closed when nobody needs it any more: it may be in a cache, or
+// serve several parts. (An open file has several owners by nature; this is the third shared_ptr that style.md knows.)
 struct FileBody {
-  os::UniqueFd file = {};
+  std::shared_ptr<const os::UniqueFd> file = {};
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
 };
 
-// A whole answer. The session adds Date, Server, Content-Length and Connection, and leaves the body out for HEAD.
+// A body that is made while it is sent. The session asks for more only when little of it waits (back-pressure).
+// Destroyed when it has ended, when the client is gone, or when nobody wants it (HEAD).
+class BodySource {
+ public:
+  enum class State : std::uint8_t {
+    kMore,    // there is more: ask again when there is room
+    kWait,    // nothing now: the session is to be resumed when there is
+    kEnd,     // that was all
+    kFailed,  // it cannot go on: the connection is cut, which tells the client that the body is not whole
+  };
+
+  BodySource() = default;
+  BodySource(const BodySource&) = delete;
+  BodySource& operator=(const BodySource&) = delete;
+  BodySource(BodySource&&) = delete;
+  BodySource& operator=(BodySource&&) = delete;
+  virtual ~BodySource() = default;
+
+  // Appends up to `most` bytes (more than 0) to `into`, without blocking in `event` concurrency.
+  [[nodiscard]] virtual State read(std::string& into, std::size_t most) = 0;
+  // Its size if it is known: then the answer says Content-Length, else it is sent in chunks (HTTP/1.0: up to the end of
+  // the connection). A source that ends before its size is cut; what it gives beyond it is dropped.
+  [[nodiscard]] virtual std::optional<std::uint64_t> size() const { return std::nullopt; }
+};
+
+using BodyPart = std::variant<std::string, FileBody>;
+
+// A string_view is borrowed from the handler: it must live until the answer is handed to the session, if it has at most
+// kMostBorrowed bytes, which are copied; else as long as the handler.
+inline constexpr std::size_t kMostBorrowedAndCopied = std::size_t{16} << 10U;
+using Body = std::variant<std::string, std::string_view, FileBody, std::vector<BodyPart>, std::unique_ptr<BodySource>>;
+
+// A whole answer, or at least its head. The session adds Date, Server, Content-Length or Transfer-Encoding, and
+// Connection, and leaves the body out for HEAD.
 struct Response {
   std::uint16_t status = 200;
   ResponseHeaders headers = {};
-  std::variant<std::string, FileBody> body = {};
+  Body body = {};
 };
 
-// What a worker runs for each request. Called on one thread at a time, never blocks in `event` concurrency. An
-// exception becomes the answer 500.
+// The answer will be given to Session::answer(); until then the connection reads no further request.
+struct Later {};
+using Answer = std::variant<Response, Later>;
+
+enum class BodyUse : std::uint8_t {
+  kDrop,  // read and thrown away; who waits for 100 (Continue) gets the answer instead
+  kKeep,  // collected, and handle() is called when it is whole
+};
+
+// What a worker runs for each request. Called on the worker's I/O thread, never blocks. An exception becomes the
+// answer 500.
 class Handler {
  public:
   Handler() = default;
@@ -48,7 +102,12 @@ class Handler {
   Handler& operator=(Handler&&) = delete;
   virtual ~Handler() = default;
 
-  [[nodiscard]] virtual Response handle(const Request& request) = 0;
+  // Asked when the head of a request with a body is whole.
+  [[nodiscard]] virtual BodyUse body_use(const Request& /*request*/) { return BodyUse::kDrop; }
+  [[nodiscard]] virtual Answer handle(const Request& request) = 0;
+  // Does what has become due by `now` (what a cache held too long), and says when it wants to be called again; nothing:
+  // not before the next request. Called between requests.
+  [[nodiscard]] virtual std::optional<os::TimePoint> do_housekeeping(os::TimePoint /*now*/) { return std::nullopt; }
 };
 
 }  // namespace prong::http

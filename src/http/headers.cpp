@@ -1,6 +1,7 @@
 #include "http/headers.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace prong::http {
 namespace {
@@ -35,6 +36,7 @@ std::optional<std::string_view> RequestHeaders::find(std::string_view name) cons
 }
 
 void ResponseHeaders::add(std::string_view name, std::string_view value) {
+  text_ += std::exchange(borrowed_, {});
   append_clean(text_, name);
   text_ += ": ";
   append_clean(text_, value);
@@ -42,7 +44,7 @@ void ResponseHeaders::add(std::string_view name, std::string_view value) {
 }
 
 std::optional<std::string_view> ResponseHeaders::find(std::string_view name) const {
-  std::string_view rest = text_;
+  std::string_view rest = text();
   while (!rest.empty()) {
     const std::string_view line = rest.substr(0, rest.find("\r\n"));
     const std::size_t colon = line.find(": ");

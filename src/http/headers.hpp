@@ -45,6 +45,15 @@ class RequestHeaders {
 // The fields of an answer.
 class ResponseHeaders {
  public:
+  ResponseHeaders() = default;
+  // Fields that were made before: lines as text() gives them, each with its CRLF. Borrowed: they must live until the
+  // answer is handed to the session, which copies them; add() copies them too.
+  [[nodiscard]] static ResponseHeaders borrowed(std::string_view lines) {
+    ResponseHeaders headers;
+    headers.borrowed_ = lines;
+    return headers;
+  }
+
   // Appends `name: value`. Bytes that would end the line (CR, LF, NUL) become spaces, so that no value, wherever it
   // came from, can add a field or end the head. Not for the fields that the session writes itself: Date, Server,
   // Content-Length, Transfer-Encoding, Connection.
@@ -52,10 +61,11 @@ class ResponseHeaders {
   // The value of the first field of that name (compared without case), or nothing. Lives until the next add().
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
   // All fields as they are sent, each line with its CRLF.
-  [[nodiscard]] std::string_view text() const { return text_; }
+  [[nodiscard]] std::string_view text() const { return borrowed_.empty() ? std::string_view(text_) : borrowed_; }
 
  private:
   std::string text_;
+  std::string_view borrowed_;  // empty: the fields are in text_
 };
 
 // ASCII only, whatever the locale says.

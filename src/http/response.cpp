@@ -41,9 +41,25 @@ void append_head(std::string& text, const Response& response, const HeadFields& 
   text += "\r\n";
 }
 
-std::uint64_t body_size(const Response& response) {
-  if (const auto* file = std::get_if<FileBody>(&response.body)) return file->size;
-  return std::get<std::string>(response.body).size();
+namespace {
+
+struct BodySize {
+  std::optional<std::uint64_t> operator()(const std::string& text) const { return text.size(); }
+  std::optional<std::uint64_t> operator()(std::string_view text) const { return text.size(); }
+  std::optional<std::uint64_t> operator()(const FileBody& file) const { return file.size; }
+  std::optional<std::uint64_t> operator()(const std::vector<BodyPart>& parts) const {
+    std::uint64_t size = 0;
+    for (const BodyPart& part : parts)
+      size += std::visit([this](const auto& each) { return (*this)(each).value_or(0); }, part);
+    return size;
+  }
+  std::optional<std::uint64_t> operator()(const std::unique_ptr<BodySource>& source) const { return source->size(); }
+};
+
+}  // namespace
+
+std::optional<std::uint64_t> body_size(const Response& response) {
+  return std::visit(BodySize{}, response.body);
 }
 
 Response error_response(std::uint16_t status) {

@@ -21,7 +21,8 @@ struct HeadFields {
 // Appends the status line, all fields and the empty line.
 void append_head(std::string& text, const Response& response, const HeadFields& fields);
 
-[[nodiscard]] std::uint64_t body_size(const Response& response);
+// Nothing: nobody knows it before the end.
+[[nodiscard]] std::optional<std::uint64_t> body_size(const Response& response);
 
 // An answer with that status and a page that says only its name: what went wrong inside is not the client's business.
 [[nodiscard]] Response error_response(std::uint16_t status);

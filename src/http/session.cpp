@@ -177,7 +177,8 @@ void Session::answer(const Cursor& cursor, AfterAnswer after) {
 
 Response Session::call_handler(const Request& request) {
   try {
-    return handler_->handle(request);
+    Answer answer = handler_->handle(request);
+    if (auto* const response = std::get_if<Response>(&answer)) return std::move(*response);
   } catch (const std::exception& exception) {
     failure_ = exception.what();
   } catch (...) {
@@ -204,10 +205,8 @@ void Session::send(Response response, std::string_view method, AfterAnswer after
   append_head(output_.text(), response, fields);
   closing_ = closing_ || after == AfterAnswer::kClose;
   if (method == "HEAD" || forbids_body(response.status)) return;
-  if (auto* const file = std::get_if<FileBody>(&response.body))
-    output_.append(std::move(*file));
-  else
-    output_.append(std::move(std::get<std::string>(response.body)));
+  if (auto* const file = std::get_if<FileBody>(&response.body)) output_.append(std::move(*file));
+  if (auto* const text = std::get_if<std::string>(&response.body)) output_.append(std::move(*text));
 }
 
 void Session::header_timed_out() {

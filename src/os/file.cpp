@@ -58,6 +58,35 @@ std::expected<FileInfo, int> file_info(int fd) {
                   .modified = status.st_mtim};
 }
 
+Result<UniqueFd> open_unnamed_file(const std::string& directory) {
+  const int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (fd < 0) return failure(system_error("cannot make a file in \"" + directory + "\"", errno));
+  return UniqueFd(fd);
+}
+
+Result<void> write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return failure(system_error("cannot write", errno));
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Result<std::size_t> read_at(int fd, std::uint64_t offset, std::span<char> buffer) {
+  std::size_t filled = 0;
+  while (filled < buffer.size()) {
+    const ssize_t size =
+        ::pread(fd, buffer.data() + filled, buffer.size() - filled, static_cast<off_t>(offset + filled));
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return failure(system_error("cannot read", errno));
+    if (size == 0) break;
+    filled += static_cast<std::size_t>(size);
+  }
+  return filled;
+}
+
 Result<std::string> file_path(int fd) {
   std::string path(PATH_MAX, '\0');
   const ssize_t size = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path.data(), path.size());

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <ctime>
 #include <expected>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "os/unique_fd.hpp"
@@ -36,6 +38,15 @@ struct FileInfo {
 
 // What an open descriptor is.
 [[nodiscard]] std::expected<FileInfo, int> file_info(int fd);
+
+// A file that has no name and is gone with its last descriptor, for reading and writing (O_TMPFILE, open(2)).
+[[nodiscard]] Result<UniqueFd> open_unnamed_file(const std::string& directory);
+
+// Writes all of it at the file's position; blocks as the file system does. On failure a part may have been written.
+[[nodiscard]] Result<void> write_all(int fd, std::string_view bytes);
+
+// The bytes from `offset` on, as many as fit; fewer only at the end of the file.
+[[nodiscard]] Result<std::size_t> read_at(int fd, std::uint64_t offset, std::span<char> buffer);
 
 // Where an open file is found now, for messages: "/srv/a.txt", or "/srv/a.txt (deleted)" (proc(5), /proc/self/fd).
 [[nodiscard]] Result<std::string> file_path(int fd);

@@ -15,6 +15,9 @@ struct Loader {
     if (!loaded) return failure(std::move(loaded.error()));
     return std::move(*loaded);
   }
+  Result<std::unique_ptr<http::Handler>> operator()(const config::RespondConfig& /*respond*/) const {
+    return failure("the app table respond is not built yet");
+  }
 };
 
 }  // namespace

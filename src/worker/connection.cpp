@@ -53,7 +53,7 @@ bool Connection::send_some() {
   if (output.front_is_file()) {
     const http::FileBody& file = output.file();
     const auto part = static_cast<std::size_t>(std::min(file.size, kLargestFilePart));
-    result = os::send_file(socket_.get(), file.file.get(), file.offset, part);
+    result = os::send_file(socket_.get(), file.file->get(), file.offset, part);
     // The file is shorter than its size was when the answer began: what was promised cannot be kept, and only a cut
     // connection tells the client so.
     if (result.end) over_ = true;

@@ -62,7 +62,15 @@ void walk(const Section& section, void* object, const std::string& path, const V
 }
 
 Config example() {
-  return for_static("/srv", "127.0.0.1:80");
+  Config config = for_static("/srv", "127.0.0.1:80");
+  config.pools.front().access_log = AccessLogConfig{.path = "/var/log/access"};
+  return config;
+}
+
+Config example_of_respond() {
+  Config config = example();
+  config.pools.front().app = RespondConfig{};
+  return config;
 }
 
 // Valid values of the key that are worth a try.
@@ -101,6 +109,10 @@ std::vector<Value> values_of(const Key& key) {
       add(std::vector<std::string>{});
       add(std::vector<std::string>{"a", "b\\\"c"});
       break;
+    case Kind::kTextMap:
+      add(NamedTexts{});
+      add(NamedTexts{{"z *.css", "b\\\"c"}, {"a.b", ""}});
+      break;
     case Kind::kChoice:
     case Kind::kTable:
     case Kind::kListeners:
@@ -124,6 +136,8 @@ TEST_CASE("every member of every struct is a key, but for names and positions") 
   CHECK(section_of("pool.rlimits").keys.size() == member_count<RlimitsConfig>());
   CHECK(section_of("pool.http").keys.size() == member_count<HttpConfig>());
   CHECK(section_of("pool.static").keys.size() == member_count<StaticConfig>() - 1);  // root_position
+  CHECK(section_of("pool.respond").keys.size() == member_count<RespondConfig>());
+  CHECK(section_of("pool.access_log").keys.size() == member_count<AccessLogConfig>());
   const std::size_t apps = std::variant_size_v<AppConfig>;
   CHECK(section_of("pool").keys.size() == member_count<PoolConfig>() - 1 + apps - 2);  // app; name, position
   CHECK(root_section().keys.size() == member_count<Config>() - 2 + 1);                 // sources, positions; include
@@ -146,8 +160,8 @@ TEST_CASE("every key is documented, and no name stands twice in a table") {
 }
 
 TEST_CASE("every value of every key is printed, loads back, and is one line of a diff") {
-  const Config original = example();
-  Config changed = example();
+  const Config original = GENERATE(example(), example_of_respond());
+  Config changed = original;
   std::size_t keys = 0;
   walk(root_section(), &changed, "", [&](const Section& section, void* object, const std::string& path) {
     for (const Key& key : section.keys) {
@@ -169,7 +183,7 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
       key.access.set(object, before);
     }
   });
-  CHECK(keys == 38);
+  CHECK(keys == (std::holds_alternative<RespondConfig>(original.pools.front().app) ? 53 : 63));
 }
 
 TEST_CASE("defaults are in the range of their key") {
@@ -198,7 +212,7 @@ TEST_CASE("examples of the schema are good configuration") {
       if (key.example.empty()) continue;
       std::string text = prefix->second + std::string{key.name} + " = " + std::string{key.example} + "\n";
       if (key.name != "listen") text += "pool.a.listen = [\"127.0.0.1:80\"]\n";
-      if (key.name != "static") text += "pool.a.static.root = \"/\"\n";
+      if (key.name != "static" && key.name != "respond") text += "pool.a.static.root = \"/\"\n";
       CAPTURE(text);
       CHECK(errors_of(load_text(text, "t.toml")).empty());
     }
@@ -214,7 +228,7 @@ TEST_CASE("the JSON Schema is JSON and knows the keys, their defaults and their 
   for (const Key& key : section_of("pool").keys) CHECK(pool.at("properties").contains(std::string{key.name}));
   CHECK(pool.at("properties").size() == section_of("pool").keys.size());
   CHECK(pool.at("required") == nlohmann::json{"listen"});
-  CHECK(pool.at("oneOf") == nlohmann::json::parse(R"([{"required": ["static"]}])"));
+  CHECK(pool.at("oneOf") == nlohmann::json::parse(R"([{"required": ["static"]}, {"required": ["respond"]}])"));
   CHECK(pool.at("properties").at("workers").at("default") == "auto");
   CHECK(pool.at("properties").at("workers").at("anyOf") ==
         nlohmann::json::parse(R"([{"enum": ["auto"]}, {"type": "integer", "minimum": 1, "maximum": 1024}])"));

@@ -26,14 +26,14 @@ inline std::time_t clock_at_rest() {
 // Answers with what it was asked, and remembers it.
 class Echo final : public http::Handler {
  public:
-  [[nodiscard]] http::Response handle(const http::Request& request) override {
+  [[nodiscard]] http::Answer handle(const http::Request& request) override {
     seen.emplace_back(std::string(request.method) + ' ' + std::string(request.target));
     last_host = request.host;
     last_path = request.path;
     last_query = request.query;
     if (request.path == "/throw") throw std::runtime_error("thrown");
-    if (request.path == "/204") return {.status = 204};
-    if (request.path == "/304") return {.status = 304};
+    if (request.path == "/204") return http::Response{.status = 204};
+    if (request.path == "/304") return http::Response{.status = 304};
     http::Response response{.body = std::string(request.method) + ' ' + std::string(request.path) + '\n'};
     if (request.path == "/large") response.body = std::string(100'000, 'x');
     for (std::size_t i = 0; i < request.headers.size(); ++i) {
@@ -57,7 +57,7 @@ inline std::string take(http::Output& output, std::size_t most) {
     if (output.front_is_file()) {
       const http::FileBody& file = output.file();
       std::string part(std::min<std::uint64_t>(room, file.size), '\0');
-      const ssize_t size = ::pread(file.file.get(), part.data(), part.size(), static_cast<off_t>(file.offset));
+      const ssize_t size = ::pread(file.file->get(), part.data(), part.size(), static_cast<off_t>(file.offset));
       if (size <= 0) throw std::runtime_error("a file of the output has ended");
       taken.append(part, 0, static_cast<std::size_t>(size));
       output.consume(static_cast<std::uint64_t>(size));

@@ -45,7 +45,9 @@ TEST_CASE("whatever the pieces are, everything comes out once and in order") {
       output.text() += "first" + std::to_string(round);
       output.append(std::string(20'000, 'y'));
       output.append(
-          FileBody{.file = os::UniqueFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), .offset = 1, .size = 3});
+          FileBody{.file = std::make_shared<const os::UniqueFd>(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)),
+                   .offset = 1,
+                   .size = 3});
       output.append(std::string("last"));
       expected += "first" + std::to_string(round) + std::string(20'000, 'y') + "ELFlast";
       CHECK(output.holds_file());

@@ -425,13 +425,14 @@ TEST_CASE("a handler cannot be made to split an answer") {
 TEST_CASE("a file follows its head and is closed when it has been sent") {
   class Files final : public http::Handler {
    public:
-    [[nodiscard]] http::Response handle(const http::Request& /*request*/) override {
+    [[nodiscard]] http::Answer handle(const http::Request& /*request*/) override {
       std::string name = "/tmp/prongd-http-XXXXXX";
       os::UniqueFd file(::mkstemp(name.data()));
       ::unlink(name.c_str());
       CHECK(::write(file.get(), "0123456789", 10) == 10);
       last = file.get();
-      return {.body = http::FileBody{.file = std::move(file), .offset = 2, .size = 5}};
+      return http::Response{.body = http::FileBody{
+                                .file = std::make_shared<const os::UniqueFd>(std::move(file)), .offset = 2, .size = 5}};
     }
     int last = -1;
   };
@@ -447,7 +448,7 @@ TEST_CASE("a file follows its head and is closed when it has been sent") {
   CHECK(session.output().file().offset == 2);
   CHECK(session.output().size() == 5);
   CHECK(take(session.output(), 2) == "23");
-  const int first = session.output().file().file.get();
+  const int first = session.output().file().file->get();
   CHECK(take(session.output(), 3) == "456");
   CHECK(session.output().empty());
   CHECK(::fcntl(first, F_GETFD) == -1);

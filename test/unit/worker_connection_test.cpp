@@ -29,10 +29,12 @@ constexpr std::string_view kGetAndClose = "GET /a HTTP/1.1\r\nHost: h\r\nConnect
 // Answers with a file that is shorter than it promises.
 class ShortFile final : public http::Handler {
  public:
-  [[nodiscard]] http::Response handle(const http::Request& /*request*/) override {
+  [[nodiscard]] http::Answer handle(const http::Request& /*request*/) override {
     os::UniqueFd file{::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
     test::write_all(file.get(), std::string(1'000, 'f'));
-    return {.body = http::FileBody{.file = std::move(file), .offset = 0, .size = 5'000}};
+    return http::Response{
+        .body =
+            http::FileBody{.file = std::make_shared<const os::UniqueFd>(std::move(file)), .offset = 0, .size = 5'000}};
   }
 };
 
