@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -13,6 +16,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/escape.hpp"
 #include "config/value.hpp"
 #include "os/users.hpp"
 
@@ -24,6 +28,45 @@ std::optional<std::string> why_no_directory(const std::string& path) {
   struct stat status{};
   if (stat(path.c_str(), &status) != 0) return errno_text(errno);
   if (!S_ISDIR(status.st_mode)) return errno_text(ENOTDIR);
+  return std::nullopt;
+}
+
+// RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5: answers with these codes have no content.
+bool forbids_body(std::uint32_t status) {
+  return status == 204 || status == 205 || status == 304;
+}
+
+// RFC 9110 section 5.6.2: what a token may have beside letters and digits.
+constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
+
+bool is_token(std::string_view text) {
+  const auto allowed = [](char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           kTokenMarks.contains(byte);
+  };
+  return !text.empty() && std::ranges::all_of(text, allowed);
+}
+
+std::string in_lower_case(std::string_view text) {
+  std::string lower{text};
+  for (char& byte : lower)
+    if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte + ('a' - 'A'));
+  return lower;
+}
+
+// Why an answer cannot have that header; nothing when it can.
+std::optional<Error> why_no_header(std::string_view name, std::string_view value) {
+  constexpr std::array<std::string_view, 5> kOwn{"connection", "content-length", "date", "server", "transfer-encoding"};
+  if (!is_token(name))
+    return Error{.message = fmt::format("{} is no name of a header", in_quotes(name)),
+                 .hint = "write letters, digits and dashes"};
+  if (std::ranges::find(kOwn, in_lower_case(name)) != kOwn.end())
+    return Error{.message = fmt::format("the header {} is written by prongd itself", in_quotes(name)),
+                 .hint = "leave it out"};
+  // The reader has refused control characters.
+  if (value.starts_with(' ') || value.ends_with(' '))
+    return Error{.message = fmt::format("the value of the header {} cannot be {}", in_quotes(name), in_quotes(value)),
+                 .hint = "leave out the spaces around it"};
   return std::nullopt;
 }
 
@@ -110,7 +153,17 @@ class Checker {
                  "write the name of a file; it is looked for in each directory");
   }
 
-  void check_app(const RespondConfig& /*app*/, const PoolConfig& /*pool*/, const std::string& /*name*/) {}
+  void check_app(const RespondConfig& app, const PoolConfig& pool, const std::string& name) {
+    const std::string table = name + ".respond";
+    for (const auto& [header, value] : app.headers)
+      if (auto wrong = why_no_header(header, value))
+        complain(position(fmt::format("{}.headers.{}", table, escaped(header)), pool.position),
+                 std::move(wrong->message), std::move(wrong->hint));
+    if (!app.body.empty() && forbids_body(app.status))
+      complain(position(table + ".body", pool.position),
+               fmt::format("{}.body is given, and an answer with status {} has none", table, app.status),
+               "leave it out, or choose another status");
+  }
 
   const Config& config_;
   std::vector<Diagnostic> diagnostics_;

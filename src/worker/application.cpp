@@ -1,8 +1,10 @@
 #include "worker/application.hpp"
 
+#include <cstdint>
 #include <utility>
 #include <variant>
 
+#include "app/respond.hpp"
 #include "app/static_files.hpp"
 
 namespace prong::worker {
@@ -15,8 +17,9 @@ struct Loader {
     if (!loaded) return failure(std::move(loaded.error()));
     return std::move(*loaded);
   }
-  Result<std::unique_ptr<http::Handler>> operator()(const config::RespondConfig& /*respond*/) const {
-    return failure("the app table respond is not built yet");
+  Result<std::unique_ptr<http::Handler>> operator()(const config::RespondConfig& respond) const {
+    return std::make_unique<app::Respond>(app::RespondSettings{
+        .status = static_cast<std::uint16_t>(respond.status), .headers = respond.headers, .body = respond.body});
   }
 };
 

@@ -55,6 +55,36 @@ TEST_CASE("an index file with a slash is told") {
               "directory"});
 }
 
+TEST_CASE("headers of a constant answer that are none, or that prongd writes itself, are told") {
+  const std::string pool = "[pool.a]\nlisten = [\"x\"]\n";
+  CHECK(found_in(pool + R"(respond = { headers = { "X-A" = "", "x!#$%&'*+-.^_`|~9" = "\u00e4 b", Allow = "GET" } })") ==
+        none());
+  CHECK(found_in(pool + R"(respond = { headers = { "A B" = "c", "" = "d", "\u00e4" = "e", "f\ng" = "" } })").size() ==
+        4);
+  CHECK(found_in(pool + "[pool.a.respond.headers]\n\"A:\" = \"b\"\ndATE = \"c\"\nOk = \"d \"\n") ==
+        Texts{"t.toml:4:8: error: \"A:\" is no name of a header; write letters, digits and dashes",
+              "t.toml:5:8: error: the header \"dATE\" is written by prongd itself; leave it out",
+              "t.toml:6:6: error: the value of the header \"Ok\" cannot be \"d \"; leave out the spaces around it"});
+  for (const std::string name : {"Connection", "content-length", "SERVER", "Transfer-Encoding"})
+    CHECK(found_in(pool + "respond.headers = { " + name + " = \"x\" }").size() == 1);
+}
+
+TEST_CASE("a header's value with a control character is refused by the reader") {
+  for (const char* value : {R"("a\rb")", R"("a\nb")", R"("a\u0000b")", R"("a\tb")", R"("\u007f")"})
+    CHECK(load_text("[pool.a]\nlisten = [\"x\"]\nrespond.headers = { A = " + std::string{value} + " }", "t.toml")
+              .diagnostics.size() == 1);
+}
+
+TEST_CASE("a body for a status that has none is told") {
+  for (const char* status : {"204", "205", "304"}) {
+    CHECK(found_in("[pool.a]\nlisten = [\"x\"]\nrespond = { status = " + std::string{status} + ", body = \"b\" }") ==
+          Texts{"t.toml:3:34: error: pool.a.respond.body is given, and an answer with status " + std::string{status} +
+                " has none; leave it out, or choose another status"});
+    CHECK(found_in("[pool.a]\nlisten = [\"x\"]\nrespond = { status = " + std::string{status} + " }") == none());
+  }
+  CHECK(found_in("[pool.a]\nlisten = [\"x\"]\nrespond = { status = 503, body = \"b\" }") == none());
+}
+
 TEST_CASE("users and groups that do not exist are told where they were written") {
   CHECK(found_in("[pool.a]\nlisten = [{ address = \"unix:/x\", owner = \"nobody-1\", group = \"nobody-2\" }]\n"
                  "static.root = \"/\"\nuser = \"nobody-3\"\ngroup = \"nobody-4\"") ==
