@@ -10,15 +10,13 @@ namespace {
 // A text buffer up to this size stays with an idle connection, so that its next answer allocates nothing; it holds the
 // head of an answer and a short body. Larger ones are given back: idle connections are many.
 constexpr std::size_t kMostKept = 1024;
-// A body up to this size is copied behind its head, and both leave in one send(2).
-constexpr std::size_t kMostCopied = std::size_t{16} << 10U;
 
 }  // namespace
 
 std::uint64_t Output::size() const {
   std::uint64_t size = 0;
   for (std::size_t i = front_; i < segments_.size(); ++i)
-    size += segments_[i].is_file ? segments_[i].file.size : segments_[i].text.size();
+    size += segments_[i].is_file ? segments_[i].file.size : segments_[i].memory().size();
   return size - sent_;
 }
 
@@ -29,11 +27,12 @@ bool Output::holds_file() const {
 
 std::string_view Output::memory() const {
   assert(!front_is_file());
-  return std::string_view(segments_[front_].text).substr(sent_);
+  return segments_[front_].memory().substr(sent_);
 }
 
 void Output::consume(std::uint64_t size) {
   assert(!empty());
+  sent_total_ += size;
   Segment& front = segments_[front_];
   if (front.is_file) {
     assert(size <= front.file.size);
@@ -42,15 +41,21 @@ void Output::consume(std::uint64_t size) {
     if (front.file.size == 0) pop();
     return;
   }
-  assert(size <= front.text.size() - sent_);
+  assert(size <= front.memory().size() - sent_);
   sent_ += static_cast<std::size_t>(size);
-  if (sent_ == front.text.size()) pop();
+  if (sent_ == front.memory().size()) return pop();
+  // A streamed answer whose client is slow is appended to for ever: give back what was sent, at a cost of one copied
+  // byte for each that was sent.
+  if (!front.borrowed.empty() || sent_ < front.text.size() / 2) return;
+  front.text.erase(0, sent_);
+  sent_ = 0;
 }
 
 // The vector keeps its first segment, emptied, as the buffer of the next answer: see text().
 void Output::pop() {
   Segment& front = segments_[front_];
   front.file.file.reset();
+  if (front_ > 0) std::string().swap(front.text);
   sent_ = 0;
   ++front_;
   if (!empty()) return;
@@ -65,17 +70,25 @@ void Output::pop() {
 
 std::string& Output::text() {
   if (empty() && front_ == 1) front_ = 0;
-  if (empty() || segments_.back().is_file) segments_.emplace_back();
+  if (empty() || segments_.back().is_file || !segments_.back().borrowed.empty()) segments_.emplace_back();
   return segments_.back().text;
 }
 
 void Output::append(std::string&& text) {
   if (text.empty()) return;
-  if (text.size() <= kMostCopied) {
+  if (text.size() <= kMostBorrowedAndCopied) {
     this->text() += text;
     return;
   }
   segments_.push_back({.text = std::move(text)});
+}
+
+void Output::append(std::string_view text) {
+  if (text.size() <= kMostBorrowedAndCopied) {
+    if (!text.empty()) this->text() += text;
+    return;
+  }
+  segments_.push_back({.borrowed = text});
 }
 
 void Output::append(FileBody&& file) {

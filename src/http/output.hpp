@@ -39,23 +39,33 @@ class Output {
   // The first `size` bytes of what is next have been sent: at most memory().size() or file().size.
   void consume(std::uint64_t size);
 
+  // Bytes that have been sent, and those together with what waits: places in the stream of all answers.
+  [[nodiscard]] std::uint64_t sent_total() const { return sent_total_; }
+  [[nodiscard]] std::uint64_t end_of_stream() const { return sent_total_ + size(); }
+
   // The session's side. The text that is last, to be appended to; not to be left empty.
   [[nodiscard]] std::string& text();
   // Appends; a large text is taken over, a small one copied. Empty ones leave no trace.
   void append(std::string&& text);
+  // A small text is copied, a large one borrowed until it has been sent.
+  void append(std::string_view text);
   void append(FileBody&& file);
 
  private:
   struct Segment {
     std::string text = {};
+    std::string_view borrowed = {};  // in place of text
     FileBody file = {};
     bool is_file = false;
+
+    [[nodiscard]] std::string_view memory() const { return borrowed.empty() ? std::string_view(text) : borrowed; }
   };
   void pop();
 
   std::vector<Segment> segments_ = {};
   std::size_t front_ = 0;  // of segments_: what is before it has been sent
   std::size_t sent_ = 0;   // of the front segment's text
+  std::uint64_t sent_total_ = 0;
 };
 
 }  // namespace prong::http

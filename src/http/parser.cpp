@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "http/chunk_framing.hpp"
+
 namespace prong::http {
 namespace {
 
@@ -47,7 +49,8 @@ struct Parser::Implementation {
   explicit Implementation(std::size_t fields) : max_fields(fields) { reset(); }
 
   void reset();
-  [[nodiscard]] std::size_t parse(std::span<const char> request, std::size_t next);
+  [[nodiscard]] std::size_t parse(std::span<const char> request, std::size_t next, BodyIntake* into);
+  [[nodiscard]] bool is_framing(const char* end);
   [[nodiscard]] std::uint16_t classify(std::span<const char> request, llhttp_errno_t error) const;
   void judge_unknown_method(std::span<const char> request);
   int fail(std::uint16_t status);
@@ -64,12 +67,16 @@ struct Parser::Implementation {
   static int on_header_field(llhttp_t* parser, const char* at, std::size_t size);
   static int on_header_field_complete(llhttp_t* parser);
   static int on_headers_complete(llhttp_t* parser);
+  static int on_body(llhttp_t* parser, const char* at, std::size_t size);
   static int on_message_complete(llhttp_t* parser);
   static llhttp_settings_t make_settings();
 
   llhttp_t llhttp = {};
   RequestHead head_found = {};
-  const char* begin = nullptr;  // the request's first byte, during a call
+  const char* begin = nullptr;         // the request's first byte, during a call
+  BodyIntake* intake = nullptr;        // during a call
+  const char* framing_from = nullptr;  // during a call, in a chunked body: behind the last byte of data
+  ChunkFraming framing = {};
   std::size_t max_fields;
   std::uint16_t failure = 0;
   State state = State::kBlank;
@@ -90,6 +97,7 @@ llhttp_settings_t Parser::Implementation::make_settings() {
   settings.on_header_field = on_header_field;
   settings.on_header_field_complete = on_header_field_complete;
   settings.on_headers_complete = on_headers_complete;
+  settings.on_body = on_body;
   settings.on_message_complete = on_message_complete;
   return settings;
 }
@@ -108,11 +116,13 @@ void Parser::Implementation::reset() {
   version_known = false;
   method_unknown = false;
   in_name = false;
+  framing = {};
 }
 
-std::size_t Parser::Implementation::parse(std::span<const char> request, std::size_t next) {
+std::size_t Parser::Implementation::parse(std::span<const char> request, std::size_t next, BodyIntake* into) {
   assert(state != State::kComplete && state != State::kFailed);
   begin = request.data();
+  intake = into;
   if (method_unknown) {
     judge_unknown_method(request);
     return request.size();
@@ -122,10 +132,15 @@ std::size_t Parser::Implementation::parse(std::span<const char> request, std::si
     llhttp_resume(&llhttp);
     state = State::kBody;
   }
-  const llhttp_errno_t error = llhttp_execute(&llhttp, from, request.size() - next);
+  const bool in_chunks = state == State::kBody && head_found.chunked;
+  framing_from = from;
+  llhttp_errno_t error = llhttp_execute(&llhttp, from, request.size() - next);
+  const bool paused = error == HPE_PAUSED;
+  const char* const reached = paused ? llhttp_get_error_pos(&llhttp) : request.data() + request.size();
+  if (in_chunks && (paused || error == HPE_OK) && !is_framing(reached)) error = HPE_USER;
   if (error == HPE_OK) return request.size();
   if (error == HPE_PAUSED) {
-    const auto end = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp) - request.data());
+    const auto end = static_cast<std::size_t>(reached - request.data());
     if (state == State::kHeadDone || !head_found.has_body()) head_found.size = static_cast<std::uint32_t>(end);
     return end;
   }
@@ -161,6 +176,14 @@ void Parser::Implementation::judge_unknown_method(std::span<const char> request)
   if (is_token && end == std::string_view::npos) return;
   failure = is_token && is_line_of_request(line.substr(0, end)) ? kNotImplemented : kBadRequest;
   state = State::kFailed;
+}
+
+// Looks at what stood between the data of chunks.
+bool Parser::Implementation::is_framing(const char* end) {
+  const std::string_view bytes(framing_from, static_cast<std::size_t>(end - framing_from));
+  framing_from = end;
+  failure = framing.check(bytes, intake->size);
+  return failure == 0;
 }
 
 int Parser::Implementation::fail(std::uint16_t status) {
@@ -238,6 +261,16 @@ int Parser::Implementation::on_headers_complete(llhttp_t* parser) {
   return HPE_PAUSED;
 }
 
+int Parser::Implementation::on_body(llhttp_t* parser, const char* at, std::size_t size) {
+  Implementation& self = of(parser);
+  if (self.head_found.chunked) {
+    if (!self.is_framing(at)) return HPE_USER;
+    self.framing_from = at + size;
+  }
+  self.intake->take({at, size});
+  return HPE_OK;
+}
+
 int Parser::Implementation::on_message_complete(llhttp_t* parser) {
   of(parser).state = State::kComplete;
   return HPE_PAUSED;
@@ -248,8 +281,8 @@ Parser::Parser(Parser&&) noexcept = default;
 Parser& Parser::operator=(Parser&&) noexcept = default;
 Parser::~Parser() = default;
 
-std::size_t Parser::parse(std::span<const char> request, std::size_t next) {
-  return implementation_->parse(request, next);
+std::size_t Parser::parse(std::span<const char> request, std::size_t next, BodyIntake* intake) {
+  return implementation_->parse(request, next, intake);
 }
 
 Parser::State Parser::state() const {

@@ -1,7 +1,8 @@
 // The only room of llhttp: finds where the parts of a request stand, and where it ends, byte by byte if need be.
 //
 // It copies nothing. The bytes of a head must lie in one piece, but may move between two calls; those of a body are
-// looked at and forgotten. What llhttp does not check is checked in request_head.
+// handed on and forgotten. What llhttp does not check is checked in request_head and, between the chunks of a body,
+// in chunk_framing.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <memory>
 #include <span>
 
+#include "http/body_intake.hpp"
 #include "http/request_head.hpp"
 
 namespace prong::http {
@@ -34,7 +36,8 @@ class Parser {
   // Looks at request[next] and what follows, where `request` begins with the first byte of the request as long as its
   // head is not whole; in the body only what follows `next` has to be there. Returns how far it came: behind the head
   // at kHeadDone, behind the request at kComplete, else the end.
-  [[nodiscard]] std::size_t parse(std::span<const char> request, std::size_t next);
+  // What it finds of the body goes to `intake`, which is needed from kHeadDone on.
+  [[nodiscard]] std::size_t parse(std::span<const char> request, std::size_t next, BodyIntake* intake);
 
   [[nodiscard]] State state() const;
   // The status to refuse the request with, at kFailed.

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint16_t kBadRequest = 400;
 constexpr std::uint16_t kExpectationFailed = 417;
+constexpr std::uint16_t kFieldsTooLarge = 431;
 constexpr std::uint16_t kNotImplemented = 501;
 
 std::string_view view(std::string_view bytes, Piece piece) {
@@ -157,10 +158,28 @@ std::uint16_t check_coding(const KnownFields& known, const RequestHead& head) {
   return equals_ignoring_case(known.coding, "chunked") ? 0 : kNotImplemented;
 }
 
+// From the name's first byte to the value's last one.
+bool has_long_line(const RequestHead& head, ByteSize most) {
+  return std::ranges::any_of(head.fields, [most](const HeaderPosition& field) {
+    return std::uint64_t{field.value_offset} + field.value_size - field.name_offset > most.bytes;
+  });
+}
+
+// False: there is one, and it is to be refused.
+bool apply_policy(std::string_view bytes, RequestHead& head, UnderscoreNames policy) {
+  const auto has_underscore = [bytes](const HeaderPosition& field) {
+    return bytes.substr(field.name_offset, field.name_size).contains('_');
+  };
+  if (policy == UnderscoreNames::kRefuse) return std::ranges::none_of(head.fields, has_underscore);
+  std::erase_if(head.fields, has_underscore);
+  return true;
+}
+
 }  // namespace
 
-std::expected<CheckedHead, std::uint16_t> check_head(std::string_view bytes, RequestHead& head) {
+std::expected<CheckedHead, std::uint16_t> check_head(std::string_view bytes, RequestHead& head, const Limits& limits) {
   if (!is_head(bytes, head)) return std::unexpected(kBadRequest);
+  if (has_long_line(head, limits.max_header_line)) return std::unexpected(kFieldsTooLarge);
   const std::string_view method = view(bytes, head.method);
   if (method == "CONNECT") return std::unexpected(kNotImplemented);
   if (!split_target(method, view(bytes, head.target))) return std::unexpected(kBadRequest);
@@ -171,6 +190,7 @@ std::expected<CheckedHead, std::uint16_t> check_head(std::string_view bytes, Req
   if (const std::uint16_t status = check_coding(known, head); status != 0) return std::unexpected(status);
   // RFC 9110 section 10.1.1: HTTP/1.0 has no expectations.
   if (head.version_minor > 0 && known.expects_else) return std::unexpected(kExpectationFailed);
+  if (!apply_policy(bytes, head, limits.underscore_names)) return std::unexpected(kBadRequest);
   return CheckedHead{.expects_continue = head.version_minor > 0 && known.expects_continue};
 }
 

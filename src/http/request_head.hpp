@@ -10,6 +10,7 @@
 
 #include "http/handler.hpp"
 #include "http/headers.hpp"
+#include "http/limits.hpp"
 
 namespace prong::http {
 
@@ -39,9 +40,11 @@ struct CheckedHead {
 
 // Finds the fields' values and checks what can be checked in a whole head: that every byte between the parts is what
 // the grammar says (one space, no white space before a colon, no folded line, CRLF everywhere), the form of the
-// target, one valid Host, no transfer coding but a single `chunked`, and only the expectation that is known. The error
-// is the status to refuse the request with.
-[[nodiscard]] std::expected<CheckedHead, std::uint16_t> check_head(std::string_view bytes, RequestHead& head);
+// target, one valid Host, no transfer coding but a single `chunked`, only the expectation that is known, and no line
+// that is too long. Takes out the fields whose names nobody shall see. The error is the status to refuse the request
+// with.
+[[nodiscard]] std::expected<CheckedHead, std::uint16_t> check_head(std::string_view bytes, RequestHead& head,
+                                                                   const Limits& limits);
 
 // The request of a head that was checked. Views into `bytes` and `head`.
 [[nodiscard]] Request make_request(std::string_view bytes, const RequestHead& head);

@@ -33,6 +33,7 @@ void append_head(std::string& text, const Response& response, const HeadFields& 
     append_decimal(text, *fields.content_length);
     text += "\r\n";
   }
+  if (fields.chunked) text += "Transfer-Encoding: chunked\r\n";
   if (!fields.connection.empty()) {
     text += "Connection: ";
     text += fields.connection;

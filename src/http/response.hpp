@@ -14,7 +14,8 @@ namespace prong::http {
 struct HeadFields {
   std::string_view date = {};                        // the Date field's value
   bool server = true;                                // whether to say `Server: prongd`
-  std::optional<std::uint64_t> content_length = {};  // nothing: the answer cannot have a body
+  std::optional<std::uint64_t> content_length = {};  // nothing: the answer cannot have a body, or see chunked
+  bool chunked = false;                              // the body comes in chunks
   std::string_view connection = {};                  // the Connection field's value; empty: none
 };
 

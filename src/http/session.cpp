@@ -1,6 +1,9 @@
 #include "http/session.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cassert>
+#include <charconv>
 #include <exception>
 #include <utility>
 
@@ -16,6 +19,7 @@ constexpr std::uint16_t kContentTooLarge = 413;
 constexpr std::uint16_t kUriTooLong = 414;
 constexpr std::uint16_t kFieldsTooLarge = 431;
 constexpr std::uint16_t kInternalError = 500;
+constexpr std::uint16_t kInsufficientStorage = 507;
 
 // Pipelined answers are gathered up to this many bytes and sent together; then the client must first take them.
 constexpr std::uint64_t kMostGathered = std::uint64_t{16} << 10U;
@@ -29,10 +33,22 @@ std::string_view text_of(std::span<const char> bytes) {
   return {bytes.data(), bytes.size()};
 }
 
+bool in_body(Parser::State state) {
+  return state == Parser::State::kHeadDone || state == Parser::State::kBody;
+}
+
+// RFC 9112 section 7.1: the line before the data of a chunk.
+void append_chunk_size(std::string& text, std::size_t size) {
+  constexpr int kHexadecimal = 16;
+  std::array<char, 16> buffer{};
+  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), size, kHexadecimal);
+  text.append(buffer.data(), result.ptr);
+  text += "\r\n";
+}
+
 }  // namespace
 
-Session::Session(Handler& handler, const Limits& limits, Clock clock)
-    : handler_(&handler), limits_(&limits), clock_(clock), parser_(limits.max_fields) {}
+Session::Session(const Context& context) : context_(context), parser_(context.limits->max_fields) {}
 
 std::time_t Session::wall_clock() {
   return std::time(nullptr);
@@ -59,26 +75,36 @@ void Session::receive_end() {
 }
 
 void Session::resume() {
+  if (stage_ == Stage::kStreaming) pull();
   Cursor cursor{.bytes = input_, .next = parsed_};
+  run(cursor);
+  keep(cursor);
+}
+
+void Session::answer(Response response) {
+  assert(stage_ == Stage::kAwaiting);
+  stage_ = Stage::kReading;
+  Cursor cursor{.bytes = input_, .next = parsed_};
+  finish_request(cursor, std::move(response));
   run(cursor);
   keep(cursor);
 }
 
 // Answers what is whole, until nothing is or enough output waits.
 void Session::run(Cursor& cursor) {
-  while (!closing_ && cursor.rest() > 0 && !output_.holds_file() && output_.size() < kMostGathered)
+  while (!closing_ && stage_ == Stage::kReading && cursor.rest() > 0 && !output_.holds_file() &&
+         output_.size() < kMostGathered)
     if (!step(cursor)) break;
   // What is left after the end is not whole and never will be; but output that is too much now is taken up later.
-  if (input_ended_ && cursor.rest() == 0) closing_ = true;
+  if (input_ended_ && stage_ == Stage::kReading && cursor.rest() == 0) closing_ = true;
 }
 
-// Of a buffer: keeps the head of a request that is not whole, and what was not looked at.
+// Of a buffer: keeps the head of a request that is not whole or not answered, and what was not looked at.
 void Session::keep(const Cursor& cursor) {
-  const Parser::State state = parser_.state();
-  const bool in_body = state == Parser::State::kBody || state == Parser::State::kHeadDone;
-  const std::size_t head_end = cursor.start + (in_body ? parser_.head().size : cursor.next - cursor.start);
+  const bool head_is_whole = in_body(parser_.state()) || stage_ == Stage::kAwaiting;
+  const std::size_t head_end = cursor.start + (head_is_whole ? parser_.head().size : cursor.next - cursor.start);
   const std::string_view bytes = text_of(cursor.bytes);
-  if (closing_ || cursor.start == bytes.size()) {
+  if ((closing_ && stage_ != Stage::kAwaiting) || cursor.start == bytes.size()) {
     if (input_.capacity() > kMostInputKept) std::string().swap(input_);
     input_.clear();
     parsed_ = 0;
@@ -94,36 +120,40 @@ void Session::keep(const Cursor& cursor) {
   }
 }
 
-// How many bytes more the current request's head or body may have.
+// How many bytes more may be parsed before a limit has to be looked at.
 std::size_t Session::allowance(const Cursor& cursor) const {
-  const Parser::State state = parser_.state();
-  if (state == Parser::State::kBody || state == Parser::State::kHeadDone)
-    return static_cast<std::size_t>(limits_->max_dropped_body.bytes - body_parsed_);
-  return static_cast<std::size_t>(limits_->max_header.bytes) - (cursor.next - cursor.start);
+  if (in_body(parser_.state())) return cursor.rest() + 1;
+  const ByteSize most = parser_.in_request_line()
+                            ? std::min(context_.limits->max_request_line, context_.limits->max_header)
+                            : context_.limits->max_header;
+  return static_cast<std::size_t>(most.bytes) - (cursor.next - cursor.start);
 }
 
 // Parses up to the next border between parts of a request. False when the bytes are used up before it.
 bool Session::step(Cursor& cursor) {
   const std::size_t allowed = allowance(cursor);
-  const bool in_body = parser_.state() == Parser::State::kHeadDone || parser_.state() == Parser::State::kBody;
   const std::size_t before = cursor.next;
   const std::size_t end = cursor.next + std::min(allowed, cursor.rest());
-  cursor.next =
-      cursor.start + parser_.parse(cursor.bytes.subspan(cursor.start, end - cursor.start), cursor.next - cursor.start);
-  if (in_body) body_parsed_ += cursor.next - before;
+  cursor.next = cursor.start + parser_.parse(cursor.bytes.subspan(cursor.start, end - cursor.start),
+                                             cursor.next - cursor.start, intake_.get());
+  if (const std::uint16_t status = body_refusal(); status != 0) {
+    refuse(cursor, status);
+    return true;
+  }
   switch (parser_.state()) {
     case Parser::State::kBlank:
     case Parser::State::kHead:
       if (cursor.next - before < allowed) return false;
-      refuse(cursor, parser_.in_request_line() ? kUriTooLong : kFieldsTooLarge);
+      if (parser_.in_request_line())
+        refuse(cursor, kUriTooLong);
+      else if (cursor.next - cursor.start >= context_.limits->max_header.bytes)
+        refuse(cursor, kFieldsTooLarge);
       return true;
     case Parser::State::kHeadDone:
       begin_body(cursor);
       return true;
     case Parser::State::kBody:
-      if (cursor.next - before < allowed) return false;
-      refuse(cursor, kContentTooLarge);
-      return true;
+      return false;
     case Parser::State::kComplete:
       complete(cursor);
       return true;
@@ -134,51 +164,92 @@ bool Session::step(Cursor& cursor) {
   return false;
 }
 
-// The head is whole and a body follows, which is read and dropped. A client that waits for 100 (Continue) gets the
-// answer instead, and need not send its body; whether it does cannot be known, so the connection ends there.
-void Session::begin_body(const Cursor& cursor) {
-  const auto checked = check_head(text_of(cursor.request()).substr(0, parser_.head().size), parser_.head());
-  body_parsed_ = 0;
-  if (!checked)
-    refuse(cursor, checked.error());
-  else if (parser_.head().length > limits_->max_dropped_body.bytes)
-    refuse(cursor, kContentTooLarge);
-  else if (checked->expects_continue)
-    answer(cursor, AfterAnswer::kClose);
+// Why the body, as far as it came, is not taken; 0 when it is.
+std::uint16_t Session::body_refusal() const {
+  if (!intake_) return 0;
+  const Limits& limits = *context_.limits;
+  const ByteSize most = intake_->kept ? limits.max_body : std::min(limits.max_body, limits.max_dropped_body);
+  if (intake_->size > most.bytes) return kContentTooLarge;
+  return intake_->failure ? kInsufficientStorage : 0;
+}
+
+// The head is whole and a body follows. Who waits for 100 (Continue) and need not send the body gets the answer
+// instead; whether the body comes all the same cannot be known, so the connection ends there (RFC 9110 section 10.1.1).
+void Session::begin_body(Cursor& cursor) {
+  const Limits& limits = *context_.limits;
+  RequestHead& head = parser_.head();
+  const auto checked = check_head(text_of(cursor.request()).substr(0, head.size), head, limits);
+  if (!checked) return refuse(cursor, checked.error());
+  if (head.length > limits.max_body.bytes) return refuse(cursor, kContentTooLarge);
+  const std::optional<BodyUse> use = ask_body_use(request_at(cursor));
+  if (!use) return refuse(cursor, kInternalError);
+  intake_ = std::make_unique<BodyIntake>(&limits);
+  if (*use == BodyUse::kKeep) {
+    intake_->kept.emplace();
+    if (checked->expects_continue && cursor.rest() == 0) output_.text() += "HTTP/1.1 100 Continue\r\n\r\n";
+  } else if (checked->expects_continue || head.length > limits.max_dropped_body.bytes) {
+    handle(cursor, AfterAnswer::kClose);
+  }
 }
 
 void Session::complete(Cursor& cursor) {
-  if (!parser_.head().has_body()) {
-    const auto checked = check_head(text_of(cursor.request()).substr(0, parser_.head().size), parser_.head());
-    if (!checked) {
-      refuse(cursor, checked.error());
-      return;
-    }
+  RequestHead& head = parser_.head();
+  if (!head.has_body()) {
+    const auto checked = check_head(text_of(cursor.request()).substr(0, head.size), head, *context_.limits);
+    if (!checked) return refuse(cursor, checked.error());
   }
-  answer(cursor, after_answer(cursor));
+  handle(cursor, head.keep_alive ? AfterAnswer::kKeepOpen : AfterAnswer::kClose);
+}
+
+void Session::handle(Cursor& cursor, AfterAnswer after) {
+  ++requests_;
+  after_ = after;
+  Answer answer = call_handler(request_at(cursor));
+  if (auto* const response = std::get_if<Response>(&answer))
+    finish_request(cursor, std::move(*response));
+  else
+    stage_ = Stage::kAwaiting;
+}
+
+// The answer is known: the request's bytes are not needed any more.
+void Session::finish_request(Cursor& cursor, Response response) {
+  const AfterAnswer after = after_answer(cursor);
+  const bool all_read = parser_.state() == Parser::State::kComplete && cursor.rest() == 0;
+  if (after == AfterAnswer::kClose) lingering_ = close_announced_ || !all_read;
+  send(request_at(cursor), std::move(response), after);
   parser_.reset();
+  intake_.reset();
   cursor.start = cursor.next;
 }
 
 Session::AfterAnswer Session::after_answer(const Cursor& cursor) {
-  if (!parser_.head().keep_alive) return AfterAnswer::kClose;
+  if (after_ == AfterAnswer::kClose || requests_ >= context_.limits->max_requests) return AfterAnswer::kClose;
   if (!close_announced_) return AfterAnswer::kKeepOpen;
   const bool more_arrived = cursor.rest() > 0 && answers_after_close_++ < kMostAnswersAfterClose;
   return more_arrived ? AfterAnswer::kKeepOpen : AfterAnswer::kClose;
 }
 
-void Session::answer(const Cursor& cursor, AfterAnswer after) {
-  const Request request = make_request(text_of(cursor.request()), parser_.head());
-  ++requests_;
-  const bool all_read = parser_.state() == Parser::State::kComplete && cursor.rest() == 0;
-  if (after == AfterAnswer::kClose) lingering_ = close_announced_ || !all_read;
-  send(call_handler(request), request.method, after);
+Request Session::request_at(const Cursor& cursor) const {
+  Request request = make_request(text_of(cursor.request()), parser_.head());
+  if (intake_ && intake_->kept) request.body = &*intake_->kept;
+  request.connection = context_.connection;
+  return request;
 }
 
-Response Session::call_handler(const Request& request) {
+std::optional<BodyUse> Session::ask_body_use(const Request& request) {
   try {
-    Answer answer = handler_->handle(request);
-    if (auto* const response = std::get_if<Response>(&answer)) return std::move(*response);
+    return context_.handler->body_use(request);
+  } catch (const std::exception& exception) {
+    failure_ = exception.what();
+  } catch (...) {
+    failure_ = "an exception that is no std::exception";
+  }
+  return std::nullopt;
+}
+
+Answer Session::call_handler(const Request& request) {
+  try {
+    return context_.handler->handle(request);
   } catch (const std::exception& exception) {
     failure_ = exception.what();
   } catch (...) {
@@ -189,28 +260,119 @@ Response Session::call_handler(const Request& request) {
 
 // Where the next request would begin is not known any more, or not wanted.
 void Session::refuse(const Cursor& cursor, std::uint16_t status) {
-  const Piece method = parser_.head().method;
   lingering_ = true;
-  send(error_response(status), text_of(cursor.request()).substr(method.offset, method.size), AfterAnswer::kClose);
+  if (intake_ && intake_->failure) failure_ = intake_->failure->text();
+  // Of a head that is not whole, only what the parser has found is known.
+  const RequestHead& head = parser_.head();
+  const std::string_view bytes = text_of(cursor.request());
+  const Request request{.method = bytes.substr(head.method.offset, head.method.size),
+                        .target = bytes.substr(head.target.offset, head.target.size),
+                        .version_minor = head.version_minor,
+                        .connection = context_.connection};
+  send(request, error_response(status), AfterAnswer::kClose);
 }
 
-void Session::send(Response response, std::string_view method, AfterAnswer after) {
-  HeadFields fields{.date = cached_date(clock_()), .server = limits_->server_header};
+void Session::send(const Request& request, Response response, AfterAnswer after) {
+  const std::uint64_t begin = output_.end_of_stream();
+  HeadFields fields{.date = cached_date(context_.clock()), .server = context_.limits->server_header};
+  const bool has_body = !forbids_body(response.status);
+  if (has_body) fields.content_length = body_size(response);
+  // A body of which nobody knows the size ends with its last chunk, or with the connection.
+  const bool is_open_ended = has_body && !fields.content_length;
+  fields.chunked = is_open_ended && request.version_minor > 0;
+  if (is_open_ended && !fields.chunked && after == AfterAnswer::kKeepOpen) after = AfterAnswer::kClose;
   // HTTP/1.0 closes unless both sides say otherwise; 1.1 stays open unless one does.
   if (after == AfterAnswer::kClose)
     fields.connection = "close";
-  else if (parser_.head().version_minor == 0)
+  else if (request.version_minor == 0)
     fields.connection = "keep-alive";
-  if (!forbids_body(response.status)) fields.content_length = body_size(response);
   append_head(output_.text(), response, fields);
   closing_ = closing_ || after == AfterAnswer::kClose;
-  if (method == "HEAD" || forbids_body(response.status)) return;
-  if (auto* const file = std::get_if<FileBody>(&response.body)) output_.append(std::move(*file));
-  if (auto* const text = std::get_if<std::string>(&response.body)) output_.append(std::move(*text));
+  if (context_.observer != nullptr) context_.observer->answer_begins(request, response, begin, output_.end_of_stream());
+  if (has_body && request.method != "HEAD") send_body(std::move(response.body), fields.chunked);
+  if (stage_ == Stage::kReading && !broken_) end_answer();
 }
 
-void Session::header_timed_out() {
-  if (closing_) return;
+void Session::send_body(Body body, bool chunked) {
+  if (auto* const text = std::get_if<std::string>(&body)) return output_.append(std::move(*text));
+  if (const auto* const text = std::get_if<std::string_view>(&body)) return output_.append(*text);
+  if (auto* const file = std::get_if<FileBody>(&body)) return output_.append(std::move(*file));
+  if (auto* const parts = std::get_if<std::vector<BodyPart>>(&body)) {
+    for (BodyPart& part : *parts) std::visit([this](auto& each) { output_.append(std::move(each)); }, part);
+    return;
+  }
+  auto& source = std::get<std::unique_ptr<BodySource>>(body);
+  const std::optional<std::uint64_t> size = source->size();
+  stream_ = std::make_unique<Stream>(Stream{.source = std::move(source), .left = size, .chunked = chunked});
+  stage_ = Stage::kStreaming;
+  pull(Pulled::kFirst);
+}
+
+// Takes more of a body that is streamed, as long as little of it waits.
+void Session::pull(Pulled which) {
+  while (stream_ && output_.size() < context_.limits->output_buffer.bytes) {
+    std::string data;
+    const BodySource::State state = read_source(data);
+    if (stream_->left && data.size() > *stream_->left) data.resize(static_cast<std::size_t>(*stream_->left));
+    if (stream_->left) *stream_->left -= data.size();
+    append_data(data);
+    const bool all_sent = stream_->left && *stream_->left == 0;
+    switch (state) {
+      case BodySource::State::kMore:
+        if (!all_sent && !data.empty()) continue;
+        if (!all_sent) return break_off("an application said that its answer goes on, and gave nothing");
+        break;
+      case BodySource::State::kWait:
+        if (!all_sent) return;
+        break;
+      case BodySource::State::kEnd:
+        if (stream_->left && !all_sent) return break_off("an answer ended before its announced size");
+        break;
+      case BodySource::State::kFailed:
+        return break_off({});
+    }
+    if (stream_->chunked) output_.text() += "0\r\n\r\n";
+    stream_.reset();
+    stage_ = Stage::kReading;
+    // The first time it is send() that ends the answer.
+    if (which == Pulled::kAgain) end_answer();
+  }
+}
+
+BodySource::State Session::read_source(std::string& data) {
+  const std::uint64_t room = context_.limits->output_buffer.bytes - output_.size();
+  try {
+    return stream_->source->read(data, static_cast<std::size_t>(room));
+  } catch (const std::exception& exception) {
+    failure_ = exception.what();
+  } catch (...) {
+    failure_ = "an exception that is no std::exception";
+  }
+  return BodySource::State::kFailed;
+}
+
+void Session::append_data(std::string_view data) {
+  if (data.empty()) return;
+  std::string& text = output_.text();
+  if (stream_->chunked) append_chunk_size(text, data.size());
+  text += data;
+  if (stream_->chunked) text += "\r\n";
+}
+
+void Session::end_answer() {
+  if (context_.observer != nullptr) context_.observer->answer_ends(output_.end_of_stream());
+}
+
+void Session::break_off(std::string_view why) {
+  if (!why.empty()) failure_ = why;
+  stream_.reset();
+  stage_ = Stage::kReading;
+  closing_ = true;
+  broken_ = true;
+}
+
+void Session::request_timed_out() {
+  if (closing_ || stage_ != Stage::kReading) return;
   const Phase waits_for = phase();
   if (waits_for == Phase::kHeader || waits_for == Phase::kBody)
     refuse({.bytes = input_, .next = parsed_}, kRequestTimeout);
@@ -220,6 +382,7 @@ void Session::header_timed_out() {
 
 Phase Session::phase() const {
   if (!output_.empty()) return Phase::kSending;
+  if (stage_ != Stage::kReading) return Phase::kHandling;
   if (closing_) return Phase::kClosed;
   switch (parser_.state()) {
     case Parser::State::kHead:

@@ -5,22 +5,29 @@
 // How a connection drives it, all on one thread, nothing here blocks:
 //   - reads only while wants_read(), and hands what it read to receive(), the end of it to receive_end();
 //   - then sends output(); when that is empty it calls resume(), which may fill it again, and goes on;
+//   - when the handler said Later, gives the answer to answer(); when a body source said kWait, calls resume() once it
+//     has more;
 //   - when finished() and output() is empty it closes: at once, or after shutdown(SHUT_WR) and reading until the
-//     client closes if lingering(), because closing a socket with unread bytes resets the answer on its way;
+//     client closes if lingering(), because closing a socket with unread bytes resets the answer on its way; and when
+//     broken() it closes at once, whatever is waiting;
 //   - keeps the timers that phase() asks for.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "base/enum_text.hpp"
+#include "http/body_intake.hpp"
 #include "http/handler.hpp"
 #include "http/limits.hpp"
+#include "http/observer.hpp"
 #include "http/output.hpp"
 #include "http/parser.hpp"
 
@@ -28,52 +35,70 @@ namespace prong::http {
 
 // What the session waits for, hence which timer runs.
 enum class Phase : std::uint8_t {
-  kIdle,     // the first byte of the next request
-  kHeader,   // the rest of a request's head
-  kBody,     // the rest of a request's body
-  kSending,  // output() to be sent
-  kClosed,   // nothing: finished() and all of it was sent
+  kIdle,      // the first byte of the next request
+  kHeader,    // the rest of a request's head
+  kBody,      // the rest of a request's body
+  kHandling,  // the application: the answer, or more of its body
+  kSending,   // output() to be sent
+  kClosed,    // nothing: finished() and all of it was sent
 };
-inline constexpr EnumText<Phase, 5> kPhaseText{{{{Phase::kIdle, "idle"},
+inline constexpr EnumText<Phase, 6> kPhaseText{{{{Phase::kIdle, "idle"},
                                                  {Phase::kHeader, "header"},
                                                  {Phase::kBody, "body"},
+                                                 {Phase::kHandling, "handling"},
                                                  {Phase::kSending, "sending"},
                                                  {Phase::kClosed, "closed"}}}};
 
 class Session {
  public:
-  // Both must outlive the session. `clock` gives the time of the Date field.
   using Clock = std::time_t (*)();
-  Session(Handler& handler, const Limits& limits, Clock clock = wall_clock);
+  // All of it borrowed, and must outlive the session.
+  struct Context {
+    Handler* handler = nullptr;
+    const Limits* limits = nullptr;
+    Observer* observer = nullptr;  // may be nullptr
+    Clock clock = wall_clock;      // the time of the Date field
+    std::uint64_t connection = 0;  // Request::connection
+  };
+  explicit Session(const Context& context);
 
   // Takes bytes of the client and answers every request that they complete, as long as not much output is waiting;
   // what was not looked at is kept for resume(). Keeps at most the bytes given and one head.
   void receive(std::span<const char> bytes);
   // The client will send no more: what has arrived whole is still answered, then the session is finished.
   void receive_end();
-  // Goes on with bytes that were kept; for when output() has been sent.
+  // Goes on with bytes that were kept and with a body that is streamed; for when output() has been sent.
   void resume();
+  // The answer of a handler that said Later. Only while awaits_answer().
+  void answer(Response response);
+  [[nodiscard]] bool awaits_answer() const { return stage_ == Stage::kAwaiting; }
 
-  // False while output is waiting (back-pressure) and after the last request.
-  [[nodiscard]] bool wants_read() const { return !closing_ && !input_ended_ && output_.empty(); }
+  // False while output is waiting (back-pressure), while the application works, and after the last request.
+  [[nodiscard]] bool wants_read() const {
+    return !closing_ && !input_ended_ && stage_ == Stage::kReading && output_.empty();
+  }
   [[nodiscard]] Output& output() { return output_; }
+  [[nodiscard]] const Output& output() const { return output_; }
   [[nodiscard]] Phase phase() const;
   // Nothing will be added to output() any more; close when it has been sent.
-  [[nodiscard]] bool finished() const { return closing_; }
+  [[nodiscard]] bool finished() const { return closing_ && stage_ == Stage::kReading; }
   // When finished(): whether the client may have sent, or may still send, bytes that nobody will read.
   [[nodiscard]] bool lingering() const { return lingering_ && !input_ended_; }
+  // The body of an answer broke off, so that only a cut connection tells the client that it is not whole.
+  [[nodiscard]] bool broken() const { return broken_; }
 
   // Drain: the next answer says `Connection: close` and is the last one. A session that is idle stays open for it, so
   // that a client which is sending right now is served. Requests that arrived together with it are answered before.
   void announce_close() { close_announced_ = true; }
   // The head or body of a request took too long: queues 408 and finishes. Without one begun, it only finishes.
-  void header_timed_out();
+  void request_timed_out();
 
   // Requests that the handler was asked to answer.
   [[nodiscard]] std::uint64_t requests() const { return requests_; }
-  // Bytes kept of requests, for memory limits.
+  // Bytes kept of requests, for memory limits; without those of a body that the application wants.
   [[nodiscard]] std::size_t buffered() const { return input_.size(); }
-  // The text of the last exception that came out of the handler, or empty; then forgets it. For the worker's log.
+  // What went wrong inside (an exception of the handler, a body that could not be stored), or empty; then forgets it.
+  // For the worker's log.
   [[nodiscard]] std::string take_failure() { return std::exchange(failure_, {}); }
 
   [[nodiscard]] static std::time_t wall_clock();
@@ -89,34 +114,59 @@ class Session {
     [[nodiscard]] std::size_t rest() const { return bytes.size() - next; }
   };
   enum class AfterAnswer : std::uint8_t { kKeepOpen, kClose };
+  enum class Stage : std::uint8_t {
+    kReading,    // requests
+    kAwaiting,   // the answer that the handler will give later; the request's head is kept
+    kStreaming,  // stream_ makes the body
+  };
+  // An answer whose body is being made.
+  struct Stream {
+    std::unique_ptr<BodySource> source;
+    std::optional<std::uint64_t> left;  // of a body with a known size
+    bool chunked = false;
+  };
+
+  enum class Pulled : std::uint8_t { kFirst, kAgain };
 
   void run(Cursor& cursor);
   void keep(const Cursor& cursor);
   [[nodiscard]] bool step(Cursor& cursor);
   [[nodiscard]] std::size_t allowance(const Cursor& cursor) const;
-  void begin_body(const Cursor& cursor);
+  [[nodiscard]] std::uint16_t body_refusal() const;
+  void begin_body(Cursor& cursor);
   void complete(Cursor& cursor);
-  void answer(const Cursor& cursor, AfterAnswer after);
+  void handle(Cursor& cursor, AfterAnswer after);
+  void finish_request(Cursor& cursor, Response response);
   [[nodiscard]] AfterAnswer after_answer(const Cursor& cursor);
-  [[nodiscard]] Response call_handler(const Request& request);
+  [[nodiscard]] Request request_at(const Cursor& cursor) const;
+  [[nodiscard]] std::optional<BodyUse> ask_body_use(const Request& request);
+  [[nodiscard]] Answer call_handler(const Request& request);
   void refuse(const Cursor& cursor, std::uint16_t status);
-  void send(Response response, std::string_view method, AfterAnswer after);
+  void send(const Request& request, Response response, AfterAnswer after);
+  void send_body(Body body, bool chunked);
+  void pull(Pulled which = Pulled::kAgain);
+  [[nodiscard]] BodySource::State read_source(std::string& data);
+  void append_data(std::string_view data);
+  void end_answer();
+  void break_off(std::string_view why);
 
-  Handler* handler_;
-  const Limits* limits_;
-  Clock clock_;
+  Context context_;
   Parser parser_;
   Output output_ = {};
-  std::string input_ = {};         // the current request's head as far as it came, then bytes not looked at
-  std::size_t parsed_ = 0;         // of input_: the bytes that the parser has seen
-  std::uint64_t body_parsed_ = 0;  // of the current request's body, as it came over the wire
+  std::string input_ = {};                   // the current request's head as far as it came, then bytes not looked at
+  std::size_t parsed_ = 0;                   // of input_: the bytes that the parser has seen
+  std::unique_ptr<BodyIntake> intake_ = {};  // of the current request's body
+  std::unique_ptr<Stream> stream_ = {};
   std::uint64_t requests_ = 0;
   std::uint32_t answers_after_close_ = 0;  // since announce_close()
   std::string failure_ = {};
+  Stage stage_ = Stage::kReading;
+  AfterAnswer after_ = AfterAnswer::kKeepOpen;  // the current request, by its head
   bool input_ended_ = false;
   bool close_announced_ = false;
   bool closing_ = false;
   bool lingering_ = false;
+  bool broken_ = false;
 };
 
 }  // namespace prong::http

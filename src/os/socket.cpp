@@ -1,8 +1,10 @@
 #include "os/socket.hpp"
 
 #include <fmt/format.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -150,6 +152,18 @@ ReceivedPacket receive_packet(int socket, std::span<std::byte> buffer) {
     }
   }
   return packet;
+}
+
+std::optional<std::uint64_t> unsent_bytes(int fd) {
+  int bytes = 0;
+  if (::ioctl(fd, SIOCOUTQ, &bytes) != 0 || bytes < 0) return std::nullopt;
+  return static_cast<std::uint64_t>(bytes);
+}
+
+void reset_on_close(int fd) {
+  // UNIX sockets know no reset, and take the option.
+  const linger none{.l_onoff = 1, .l_linger = 0};
+  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
 void shut_down_sending(int fd) {

@@ -71,6 +71,13 @@ struct ReceivedPacket {
 };
 [[nodiscard]] ReceivedPacket receive_packet(int socket, std::span<std::byte> buffer);
 
+// Bytes that were sent and that the peer has not acknowledged (TCP), or not read (UNIX sockets): SIOCOUTQ of tcp(7) and
+// unix(7).
+[[nodiscard]] std::optional<std::uint64_t> unsent_bytes(int fd);
+
+// Lets close(2) reset a TCP connection instead of ending it in order (SO_LINGER of socket(7) with no time).
+void reset_on_close(int fd);
+
 // shutdown(2) of the sending side: the peer reads the end of the stream.
 void shut_down_sending(int fd);
 

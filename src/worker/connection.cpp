@@ -11,8 +11,9 @@
 namespace prong::worker {
 namespace {
 
-// One sendfile() at the most, so that a fast client of a large file does not keep the others waiting.
+// One sendfile() at the most, and what is sent to one client before the others have their turn.
 constexpr std::uint64_t kLargestFilePart = 1ULL << 20U;
+constexpr std::uint64_t kLargestTurn = 2 * kLargestFilePart;
 
 }  // namespace
 
@@ -24,6 +25,7 @@ void Connection::on_readable(std::span<char> buffer) {
     return;
   }
   progress_ = true;
+  received_ += result.bytes;
   if (lingering_) {
     over_ = result.end;  // what a client still sends after the last answer is dropped
     return;
@@ -35,15 +37,24 @@ void Connection::on_readable(std::span<char> buffer) {
   pump();
 }
 
-// Sends until the socket is full or the session has nothing more to say.
+// Sends until the socket is full, the session has nothing more to say, or it is the others' turn.
 void Connection::pump() {
+  const http::Output& output = session_.output();
+  const std::uint64_t turn_end = output.sent_total() + kLargestTurn;
   while (!over_) {
-    while (!session_.output().empty())
-      if (!send_some()) return;
+    if (session_.broken()) return break_off();
+    while (!output.empty())
+      if (output.sent_total() >= turn_end || !send_some()) return;
     if (session_.finished()) return finish();
     session_.resume();
-    if (session_.output().empty() && !session_.finished()) return;
+    if (output.empty() && !session_.finished() && !session_.broken()) return;
   }
+}
+
+// With a reset, because the end of the connection may be what ends the answer's body.
+void Connection::break_off() {
+  os::reset_on_close(socket_.get());
+  over_ = true;
 }
 
 // False when the socket takes no more now, or is broken.
@@ -81,16 +92,34 @@ void Connection::finish() {
 
 void Connection::on_late() {
   switch (waiting()) {
+    case Waiting::kBody:
+      if (received_ - round_start_ >= service_->body_quota) return;
+      [[fallthrough]];
     case Waiting::kRequest:
-      session_.header_timed_out();
+      session_.request_timed_out();
       return pump();
-    case Waiting::kIdle:
     case Waiting::kSending:
+      over_ = taken_by_client() - round_start_ < service_->send_quota;
+      return;
+    case Waiting::kHandling:
+      return;
+    case Waiting::kIdle:
     case Waiting::kLingering:
     case Waiting::kNothing:
       over_ = true;
       return;
   }
+}
+
+void Connection::begin_round() {
+  round_start_ = waiting() == Waiting::kSending ? taken_by_client() : received_;
+}
+
+// What has been sent may still wait in the socket's buffer, for minutes with a slow client: only what has left it
+// counts. After a failure of the question all of it does.
+std::uint64_t Connection::taken_by_client() const {
+  const std::uint64_t sent = session_.output().sent_total();
+  return sent - std::min<std::uint64_t>(sent, os::unsent_bytes(socket_.get()).value_or(0));
 }
 
 Waiting Connection::waiting() const {
@@ -100,8 +129,11 @@ Waiting Connection::waiting() const {
     case http::Phase::kIdle:
       return Waiting::kIdle;
     case http::Phase::kHeader:
-    case http::Phase::kBody:
       return Waiting::kRequest;
+    case http::Phase::kBody:
+      return Waiting::kBody;
+    case http::Phase::kHandling:
+      return Waiting::kHandling;
     case http::Phase::kSending:
       return Waiting::kSending;
     case http::Phase::kClosed:
@@ -113,11 +145,12 @@ Waiting Connection::waiting() const {
 void Connection::update_interest(os::Epoll& epoll) {
   if (over_) return;
   std::uint32_t wanted = 0;
-  if (lingering_ || session_.wants_read()) wanted |= EPOLLIN;
+  if (wants_read()) wanted |= EPOLLIN;
   if (waiting() == Waiting::kSending) wanted |= EPOLLOUT;
-  if (wanted == watched_) return;
-  auto changed = watched_ == 0 ? epoll.add(socket_.get(), wanted, key_) : epoll.modify(socket_.get(), wanted, key_);
+  if (is_watched_ && wanted == watched_) return;
+  auto changed = is_watched_ ? epoll.modify(socket_.get(), wanted, key_) : epoll.add(socket_.get(), wanted, key_);
   if (!changed) over_ = true;  // out of kernel memory: this one client loses, the others go on
+  is_watched_ = true;
   watched_ = wanted;
 }
 

@@ -17,32 +17,52 @@ namespace prong::worker {
 // What a connection waits for, hence which deadline holds.
 enum class Waiting : std::uint8_t {
   kIdle,       // the next request
-  kRequest,    // the rest of a request
+  kRequest,    // the rest of a request's head
+  kBody,       // the rest of a request's body
+  kHandling,   // the application
   kSending,    // the client to take more of the answer
   kLingering,  // the client to close, after the last answer
   kNothing,    // it is over: destroy it
 };
 
+// What all connections of a worker share. Borrowed; outlives them.
+struct Service {
+  http::Handler* handler = nullptr;
+  const http::Limits* limits = nullptr;
+  // How many bytes a client has to send of a body, and to take of an answer, while one deadline runs. At least 1.
+  std::uint64_t body_quota = 1;
+  std::uint64_t send_quota = 1;
+};
+
 class Connection : public Waiter {
  public:
   // `key` is its key in the epoll set, to which it adds itself when it has to wait.
-  Connection(os::UniqueFd socket, std::uint64_t key, http::Handler& handler, const http::Limits& limits)
-      : socket_(std::move(socket)), key_(key), session_(handler, limits) {}
+  Connection(os::UniqueFd socket, std::uint64_t key, const Service& service)
+      : socket_(std::move(socket)),
+        key_(key),
+        service_(&service),
+        session_({.handler = service.handler, .limits = service.limits, .connection = key}) {}
 
   // The socket is readable, or may be. Uses `buffer` for the time of the call.
   void on_readable(std::span<char> buffer);
-  // The socket takes bytes again.
+  // The socket takes bytes again, or the application has more of an answer.
   void on_writable() { pump(); }
-  // The deadline of what it waited for has passed.
+  // Neither side can send any more.
+  void on_hangup() { over_ = true; }
+  // The deadline of what it waited for has passed. It may go on waiting, for another round of the same time.
   void on_late();
+  // A deadline begins to run: what moves from now on counts for it.
+  void begin_round();
   // Drain: its next answer is its last.
   void announce_close() { session_.announce_close(); }
 
   [[nodiscard]] Waiting waiting() const;
+  // Whether it would read now.
+  [[nodiscard]] bool wants_read() const { return lingering_ || session_.wants_read(); }
   // Makes the epoll set fit to what it waits for. On failure the connection is over.
   void update_interest(os::Epoll& epoll);
 
-  // Bytes moved since the last call: whether a deadline starts anew.
+  // Whether bytes have moved since the last call.
   [[nodiscard]] bool take_progress() { return std::exchange(progress_, false); }
   // Requests answered since the last call.
   [[nodiscard]] std::uint64_t take_requests() {
@@ -57,13 +77,19 @@ class Connection : public Waiter {
   void pump();
   [[nodiscard]] bool send_some();
   void finish();
+  void break_off();
+  [[nodiscard]] std::uint64_t taken_by_client() const;
 
   os::UniqueFd socket_;
   std::uint64_t key_;
-  std::uint32_t watched_ = 0;  // events in the epoll set; 0: not in it
+  const Service* service_;
+  std::uint32_t watched_ = 0;  // events in the epoll set
+  bool is_watched_ = false;    // whether it is in the epoll set
   bool lingering_ = false;
   bool over_ = false;
   bool progress_ = false;
+  std::uint64_t received_ = 0;     // bytes
+  std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
   std::uint64_t counted_requests_ = 0;
   http::Session session_;
 };

@@ -28,10 +28,26 @@ constexpr Duration kAcceptPause{100};
 constexpr std::chrono::seconds kComplaintInterval{10};
 
 http::Limits to_limits(const config::HttpConfig& from) {
-  http::Limits limits;
-  limits.max_header = from.max_header;
-  limits.server_header = from.server_header;
-  return limits;
+  return {.max_request_line = from.max_request_line,
+          .max_header_line = from.max_header_line,
+          .max_header = from.max_header,
+          .max_fields = from.max_headers,
+          .max_body = from.max_body,
+          .body_buffer = from.body_buffer,
+          .body_dir = from.body_dir,
+          .output_buffer = from.output_buffer,
+          .max_requests = from.keepalive_requests,
+          .underscore_names = from.underscore_headers == config::UnderscoreHeaders::kRefuse
+                                  ? http::UnderscoreNames::kRefuse
+                                  : http::UnderscoreNames::kDrop,
+          .server_header = from.server_header};
+}
+
+// What has to move in each `round` for that many bytes per second.
+std::uint64_t quota(ByteSize per_second, Duration round) {
+  constexpr std::uint64_t kMillisecondsPerSecond = 1'000;
+  return std::max<std::uint64_t>(1,
+                                 per_second.bytes * static_cast<std::uint64_t>(round.count()) / kMillisecondsPerSecond);
 }
 
 // A worker accepts only what it can serve (design.md section 7), and an answer may need a second descriptor for its
@@ -67,12 +83,17 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       channel_(std::move(channel)),
       handler_(&handler),
       limits_(to_limits(pool.http)),
+      service_{.handler = &handler,
+               .limits = &limits_,
+               .body_quota = quota(pool.http.min_body_rate, pool.http.body_timeout),
+               .send_quota = quota(pool.http.min_send_rate, pool.http.send_timeout)},
       cell_(inheritance.cell),
       epoll_(std::move(epoll)),
       signals_(std::move(signals)),
       acceptor_(epoll_, inheritance.listeners, kFirstListenerKey),
       idle_(pool.http.idle_timeout),
       request_(pool.http.header_timeout),
+      body_(pool.http.body_timeout),
       sending_(pool.http.send_timeout),
       lingering_(kLingerTime),
       most_connections_(std::min<std::size_t>(pool.max_connections,
@@ -96,14 +117,18 @@ void EventLoop::turn() {
   for (const epoll_event& event : *events) dispatch(event.data.u64, event.events);
   handle_late();
   acceptor_.resume_if_due(now_);
+  keep_house();
   if (draining_) cut_what_is_over();
 }
 
 void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
   if (Connection* connection = connections_.find(key); connection != nullptr) {
     if ((events & EPOLLOUT) != 0) connection->on_writable();
-    // EPOLLERR and EPOLLHUP come unasked; reading tells what they mean.
-    if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) connection->on_readable(buffer_);
+    // EPOLLERR and EPOLLHUP come unasked; reading tells what they mean, if there is anything to be read.
+    if (connection->wants_read() && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0)
+      connection->on_readable(buffer_);
+    else if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+      connection->on_hangup();
     return settle(*connection);
   }
   if (key == kSignalKey) return read_signals();
@@ -164,7 +189,7 @@ void EventLoop::accept(std::uint64_t key) {
 }
 
 void EventLoop::begin_connection(os::UniqueFd socket) {
-  Connection& connection = connections_.add(std::move(socket), *handler_, limits_);
+  Connection& connection = connections_.add(std::move(socket), service_);
   ipc::WorkerCell::add(cell_->connections, 1);
   cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
   if (draining_) connection.announce_close();
@@ -186,10 +211,11 @@ void EventLoop::refuse_to_accept(int error) {
 // After anything that a connection did: counts, timers, epoll, or its end.
 void EventLoop::settle(Connection& connection) {
   http::Session& session = connection.session();
-  if (const std::uint64_t answered = connection.take_requests(); answered > 0)
+  if (const std::uint64_t answered = connection.take_requests(); answered > 0) {
+    has_served_ = true;
     ipc::WorkerCell::add(cell_->requests, answered);
-  if (const std::string failure = session.take_failure(); !failure.empty())
-    log::error("the application failed in a request: {}", failure);
+  }
+  if (const std::string failure = session.take_failure(); !failure.empty()) log::error("a request failed: {}", failure);
   connection.update_interest(epoll_);
   const Waiting waiting = connection.waiting();
   const bool progress = connection.take_progress();
@@ -198,32 +224,44 @@ void EventLoop::settle(Connection& connection) {
     cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
     return update_accepting();
   }
-  // A request and a linger have one deadline from their start; for an answer each progress starts it anew; and an idle
-  // connection that has just answered begins to wait again.
-  const bool anew =
-      waiting != connection.listed_as || (progress && (waiting == Waiting::kSending || waiting == Waiting::kIdle));
+  // Each deadline runs from the start of what is waited for; but an idle connection that has just answered begins to
+  // wait again.
+  const bool anew = waiting != connection.listed_as || (progress && waiting == Waiting::kIdle);
   if (!anew && connection.is_waiting()) return;
   connection.listed_as = waiting;
-  list_of(waiting).start(connection, now_);
+  DeadlineList* const list = list_of(waiting);
+  if (list == nullptr) return connection.stop_waiting();
+  connection.begin_round();
+  list->start(connection, now_);
 }
 
-DeadlineList& EventLoop::list_of(Waiting waiting) {
+DeadlineList* EventLoop::list_of(Waiting waiting) {
   switch (waiting) {
-    case Waiting::kRequest:
-      return request_;
-    case Waiting::kSending:
-      return sending_;
-    case Waiting::kLingering:
-      return lingering_;
     case Waiting::kIdle:
+      return &idle_;
+    case Waiting::kRequest:
+      return &request_;
+    case Waiting::kBody:
+      return &body_;
+    case Waiting::kSending:
+      return &sending_;
+    case Waiting::kLingering:
+      return &lingering_;
+    case Waiting::kHandling:
     case Waiting::kNothing:
       break;
   }
-  return idle_;
+  return nullptr;
+}
+
+void EventLoop::keep_house() {
+  if (housekeeping_due_ ? *housekeeping_due_ > now_ : !has_served_) return;
+  has_served_ = false;
+  housekeeping_due_ = handler_->do_housekeeping(now_);
 }
 
 void EventLoop::handle_late() {
-  for (DeadlineList* list : {&idle_, &request_, &sending_, &lingering_}) {
+  for (DeadlineList* list : lists()) {
     while (Waiter* waiter = list->take_late(now_)) {
       // Only connections are put into these lists, and a Waiter has no virtual function to ask.
       auto& connection = static_cast<Connection&>(*waiter);  // NOLINT(cppcoreguidelines-pro-type-static-cast-downcast)
@@ -292,10 +330,10 @@ void EventLoop::cut_what_is_over() {
   if (cut > 0) log::warn("the grace is over: {} connections cut in the middle of a request", cut);
 }
 
-std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() const {
+std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() {
   std::optional<os::TimePoint> nearest = acceptor_.next_deadline();
-  for (const DeadlineList* list : {&idle_, &request_, &sending_, &lingering_})
-    keep_nearest(nearest, list->next_deadline());
+  keep_nearest(nearest, housekeeping_due_);
+  for (const DeadlineList* list : lists()) keep_nearest(nearest, list->next_deadline());
   if (draining_) {
     // A deadline that has passed has done its work; idle connections after it are cut in the turn they become idle.
     if (drain_deadline_ > now_) keep_nearest(nearest, drain_deadline_);

@@ -46,6 +46,7 @@ class EventLoop {
   void settle(Connection& connection);
   void handle_late();
   void update_accepting();
+  void keep_house();
   void complain_of_full_table();
 
   struct DrainOrder {
@@ -55,13 +56,15 @@ class EventLoop {
   };
   void drain(const DrainOrder& order);
   void cut_what_is_over();
-  [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline() const;
-  [[nodiscard]] DeadlineList& list_of(Waiting waiting);
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline();
+  [[nodiscard]] DeadlineList* list_of(Waiting waiting);
+  [[nodiscard]] std::array<DeadlineList*, 5> lists() { return {&idle_, &request_, &body_, &sending_, &lingering_}; }
 
   const config::PoolConfig* pool_;
   ipc::Channel channel_;
   http::Handler* handler_;
   http::Limits limits_;
+  Service service_;
   ipc::WorkerCell* cell_;
   os::Epoll epoll_;
   os::SignalFd signals_;
@@ -70,6 +73,7 @@ class EventLoop {
   // Before the connections, which leave these lists when they are destroyed.
   DeadlineList idle_;
   DeadlineList request_;
+  DeadlineList body_;
   DeadlineList sending_;
   DeadlineList lingering_;
   ConnectionTable connections_;
@@ -81,6 +85,8 @@ class EventLoop {
   std::optional<os::TimePoint> drain_deadline_;
   std::optional<os::TimePoint> idle_deadline_;
   std::optional<os::TimePoint> last_accept_complaint_;
+  std::optional<os::TimePoint> housekeeping_due_;
+  bool has_served_ = false;  // since the last housekeeping
   static constexpr std::size_t kReadSize = 32U << 10U;
   std::array<char, kReadSize> buffer_{};
 };

@@ -69,13 +69,13 @@ struct Conversation {
 
 Conversation converse_in_pieces(std::string_view bytes, std::uint8_t seed, std::uint8_t event) {
   Echo handler;
-  http::Session session(handler, kLimits, clock_at_rest);
+  http::Session session({.handler = &handler, .limits = &kLimits, .clock = clock_at_rest});
   Conversation result;
   Splitter splitter(seed);
   std::size_t pieces = 0;
   for (std::size_t at = 0; at < bytes.size() && !session.finished(); ++pieces) {
     if (event >= 0x80 && pieces == (event & 0x3FU))
-      (event & 0x40U) != 0 ? session.announce_close() : session.header_timed_out();
+      (event & 0x40U) != 0 ? session.announce_close() : session.request_timed_out();
     const std::string_view piece = bytes.substr(at, splitter.next());
     at += piece.size();
     session.receive(bytes_of(piece));

@@ -70,7 +70,7 @@ class Site {
 Answer ask(http::Handler& handler, std::string_view target, std::string_view method = "GET",
            std::string_view fields = "") {
   const http::Limits limits;
-  http::Session session(handler, limits);
+  http::Session session({.handler = &handler, .limits = &limits});
   const std::string request =
       std::string(method) + ' ' + std::string(target) + " HTTP/1.1\r\nHost: h\r\n" + std::string(fields) + "\r\n";
   const std::vector<Answer> answers = answers_in(converse(session, request), {std::string(method)});
@@ -298,7 +298,7 @@ TEST_CASE("a file of more than 4 GiB keeps its size") {
   const auto files = site.files();
   CHECK(ask(*files, "/large", "HEAD").field("Content-Length") == "5368709120");
   const http::Limits limits;
-  http::Session session(*files, limits);
+  http::Session session({.handler = files.get(), .limits = &limits});
   session.receive(bytes_of("GET /large HTTP/1.1\r\nHost: h\r\n\r\n"));
   session.output().consume(session.output().memory().size());
   REQUIRE(session.output().front_is_file());

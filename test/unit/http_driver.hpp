@@ -104,7 +104,25 @@ struct Answer {
   }
 };
 
-// The answers in a stream, the bodies being as long as Content-Length says. Throws when the stream is none.
+// Takes a chunked body off the front of a stream. Throws when it is none.
+inline std::string take_chunked(std::string_view& stream) {
+  constexpr int kHexadecimal = 16;
+  std::string data;
+  while (true) {
+    const std::size_t line = stream.find("\r\n");
+    if (line == std::string_view::npos || line == 0) throw std::runtime_error("no size of a chunk");
+    const std::size_t size = std::stoull(std::string(stream.substr(0, line)), nullptr, kHexadecimal);
+    stream.remove_prefix(line + 2);
+    if (stream.size() < size + 2 || stream.substr(size, 2) != "\r\n")
+      throw std::runtime_error("a chunk that is too short");
+    data += stream.substr(0, size);
+    stream.remove_prefix(size + 2);
+    if (size == 0) return data;
+  }
+}
+
+// The answers in a stream, the bodies being as long as Content-Length says or in chunks. Throws when the stream is
+// none.
 inline std::vector<Answer> answers_in(std::string_view stream, const std::vector<std::string>& requests = {}) {
   std::vector<Answer> answers;
   while (!stream.empty()) {
@@ -121,6 +139,7 @@ inline std::vector<Answer> answers_in(std::string_view stream, const std::vector
       answer.body = stream.substr(0, std::stoull(length));
       stream.remove_prefix(answer.body.size());
     }
+    if (!is_head && answer.field("Transfer-Encoding") == "chunked") answer.body = take_chunked(stream);
     answers.push_back(std::move(answer));
   }
   return answers;

@@ -188,7 +188,7 @@ const std::vector<Case>& cases() {
 std::string say(const std::string& request, std::size_t split, std::size_t piece) {
   Echo handler;
   const http::Limits limits;
-  http::Session session(handler, limits, clock_at_rest);
+  http::Session session({.handler = &handler, .limits = &limits, .clock = clock_at_rest});
   std::string said = converse(session, std::string_view(request).substr(0, split));
   for (std::size_t at = split; at < request.size(); at += piece)
     said += converse(session, std::string_view(request).substr(at, piece));
@@ -230,7 +230,7 @@ TEST_CASE("a malformed request behind a good one is refused after the good one i
     INFO(one.name);
     Echo handler;
     const http::Limits limits;
-    http::Session session(handler, limits, clock_at_rest);
+    http::Session session({.handler = &handler, .limits = &limits, .clock = clock_at_rest});
     const std::vector<Answer> answers =
         answers_in(converse(session, "GET /first HTTP/1.1\r\nHost: h\r\n\r\n" + one.request));
     REQUIRE(answers.size() == 2);
