@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "base/escape.hpp"
+#include "base/suggest.hpp"
 #include "config/files.hpp"
 #include "config/nesting.hpp"
 #include "config/schema.hpp"
-#include "config/suggest.hpp"
 
 namespace prong::config {
 namespace {

@@ -9,9 +9,9 @@
 #include <optional>
 
 #include "base/escape.hpp"
+#include "base/suggest.hpp"
 #include "base/units.hpp"
 #include "config/schema.hpp"
-#include "config/suggest.hpp"
 
 namespace prong::config {
 namespace {

@@ -27,6 +27,7 @@ struct Inheritance {
   int channel_fd = -1;
   std::vector<InheritedListener> listeners;  // numbers below 64
   std::vector<int> log_fds;
+  int access_log_fd = -1;  // -1: the pool has none
   int scoreboard_fd = -1;
   WorkerCell* cell = nullptr;  // the mapping of scoreboard_fd, which a fork inherits
 };

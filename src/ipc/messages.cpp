@@ -9,7 +9,16 @@ namespace {
 // Bumped when a message changes its meaning; a worker of another version is refused at its first packet.
 constexpr std::uint8_t kProtocolVersion = 1;
 
-enum class Tag : std::uint8_t { kReady = 1, kStartFailed, kRetiring, kServe, kStop, kLogReopened, kLetGo };
+enum class Tag : std::uint8_t {
+  kReady = 1,
+  kStartFailed,
+  kRetiring,
+  kServe,
+  kStop,
+  kLogReopened,
+  kLetGo,
+  kAccessLogReopened
+};
 
 class Writer {
  public:
@@ -75,6 +84,8 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
     }
     case Tag::kLogReopened:
       return LogReopened{};
+    case Tag::kAccessLogReopened:
+      return AccessLogReopened{};
   }
   return std::nullopt;  // a tag that we do not know
 }
@@ -95,6 +106,9 @@ struct Encoder {
         .take();
   }
   std::vector<std::byte> operator()(const LogReopened& /*m*/) const { return Writer{Tag::kLogReopened}.take(); }
+  std::vector<std::byte> operator()(const AccessLogReopened& /*m*/) const {
+    return Writer{Tag::kAccessLogReopened}.take();
+  }
 };
 
 }  // namespace

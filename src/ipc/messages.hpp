@@ -56,7 +56,12 @@ struct LogReopened {
   bool operator==(const LogReopened&) const = default;
 };
 
-using Message = std::variant<Ready, StartFailed, Retiring, LetGo, Serve, Stop, LogReopened>;
+// Master to worker: the pool's access log was reopened; the packet carries the new descriptor.
+struct AccessLogReopened {
+  bool operator==(const AccessLogReopened&) const = default;
+};
+
+using Message = std::variant<Ready, StartFailed, Retiring, LetGo, Serve, Stop, LogReopened, AccessLogReopened>;
 
 // Longer texts are cut by encode().
 inline constexpr std::size_t kLargestText = 4096;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "config/check.hpp"
+#include "log/access_format.hpp"
 #include "os/users.hpp"
 
 namespace prong::master {
@@ -68,6 +69,18 @@ class ListenerPlanner {
   std::map<std::string, const config::ListenerConfig*> seen_;
 };
 
+// Formats that are no format; log/ knows which.
+void check_access_log(const config::Config& config, const config::PoolConfig& pool,
+                      std::vector<config::Diagnostic>& diagnostics) {
+  if (!pool.access_log) return;
+  auto format = log::AccessFormat::parse(pool.access_log->format);
+  if (format) return;
+  const std::string name = fmt::format("pool.{}.access_log.format", pool.name);
+  const config::Position* position = config.position_of(name);
+  if (position == nullptr) return;  // its default is good, so the reader has found the written one wrong
+  diagnostics.push_back({*position, fmt::format("{}: {}", name, format.error().message), format.error().hint});
+}
+
 }  // namespace
 
 Planned plan_config(const ConfigSource& source) {
@@ -78,7 +91,10 @@ Planned plan_config(const ConfigSource& source) {
   auto found = config::check(*loaded.config);
   planned.diagnostics.insert(planned.diagnostics.end(), found.begin(), found.end());
   ListenerPlanner planner{planned.diagnostics};
-  for (const config::PoolConfig& pool : loaded.config->pools) planned.plan.listeners.push_back(planner.plan(pool));
+  for (const config::PoolConfig& pool : loaded.config->pools) {
+    planned.plan.listeners.push_back(planner.plan(pool));
+    check_access_log(*loaded.config, pool, planned.diagnostics);
+  }
   config::sort_diagnostics(planned.diagnostics, loaded.config->sources);
   planned.plan.config = std::move(loaded.config);
   return planned;

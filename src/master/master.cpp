@@ -60,7 +60,7 @@ Master::Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover 
       signals_(std::move(signals)),
       listeners_(std::move(handover.sockets)),
       manager_(os::Notifier{std::move(handover.notify_socket)}, handover.watchdog),
-      supervisor_(epoll_, listeners_, worker_main),
+      supervisor_(epoll_, listeners_, access_logs_, worker_main),
       now_(os::now()) {}
 
 ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {
@@ -75,7 +75,7 @@ ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {
 
 // The first half of a boot or a reload. False: it failed, was told, and nothing has changed.
 bool Master::begin(Planned planned, const Current& current, StartPatience patience) {
-  Prepared prepared = prepare(std::move(planned), current, listeners_);
+  Prepared prepared = prepare(std::move(planned), current, listeners_, access_logs_);
   if (!prepared.errors.empty()) {
     for (const std::string& error : prepared.errors) log::error("{}", error);
     const std::string reason =
@@ -146,7 +146,7 @@ void Master::handle_signal(const os::ReceivedSignal& received) {
       reload_wanted_ = true;
       return;
     case SignalReaction::kReopenLogs:
-      log::info("reopening the log, asked by {}", by);
+      log::info("reopening the log files, asked by {}", by);
       return reopen_logs();
     case SignalReaction::kUpgrade:
       log::warn("upgrade asked by {}; ignored: this version cannot upgrade in place", by);
@@ -176,11 +176,12 @@ void Master::ask_for_stop(const std::string& by) {
 }
 
 void Master::reopen_logs() {
-  if (auto reopened = log::reopen(); !reopened) {
+  if (auto reopened = log::reopen(); !reopened)
     log::error("{}; the old file goes on", reopened.error().text());
-    return;
-  }
-  supervisor_.announce_log(log::file_descriptor());
+  else
+    supervisor_.announce_log(log::file_descriptor());
+  for (const Error& error : access_logs_.reopen()) log::error("{}; the old file goes on", error.text());
+  supervisor_.announce_access_logs();
 }
 
 void Master::adjust(std::int32_t by) {

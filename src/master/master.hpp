@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "master/access_logs.hpp"
 #include "master/config_plan.hpp"
 #include "master/reload.hpp"
 #include "master/service_manager.hpp"
@@ -63,6 +64,7 @@ class Master {
   os::Epoll epoll_;
   os::SignalFd signals_;
   net::ListenerSet listeners_;
+  AccessLogs access_logs_;
   ServiceManager manager_;
   Supervisor supervisor_;
   os::TimePoint now_;

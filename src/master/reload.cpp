@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <utility>
 
 #include "log/log.hpp"
@@ -43,6 +44,22 @@ bool same_log(const config::LogConfig& a, const config::LogConfig& b) {
 Result<std::shared_ptr<log::Output>> prepare_log(const config::Config& config, const Current& current) {
   if (current.config && same_log(current.config->log, config.log)) return current.log;
   return log::prepare(log_settings(config.log));
+}
+
+// Opens the access logs that are not open yet; every failure is told, not only the first.
+std::vector<std::string> open_all(const config::Config& config, AccessLogs& access_logs) {
+  std::vector<std::string> errors;
+  std::set<std::string> failed;  // two pools may write to one file
+  for (const config::PoolConfig& pool : config.pools) {
+    if (!pool.access_log || failed.contains(pool.access_log->path)) continue;
+    auto added = access_logs.ensure(pool.access_log->path);
+    if (added) continue;
+    failed.insert(pool.access_log->path);
+    const config::Position* position = config.position_of(fmt::format("pool.{}.access_log.path", pool.name));
+    errors.push_back(config::to_text(
+        {position != nullptr ? *position : config::Position{}, added.error().message, added.error().hint}));
+  }
+  return errors;
 }
 
 // Binds what is not bound yet; every failure is told, not only the first.
@@ -95,7 +112,7 @@ std::set<std::string> addresses_of(const Generation& generation) {
   return addresses;
 }
 
-Prepared prepare(Planned planned, const Current& current, net::ListenerSet& listeners) {
+Prepared prepare(Planned planned, const Current& current, net::ListenerSet& listeners, AccessLogs& access_logs) {
   Prepared prepared{.plan = std::move(planned.plan), .log = {}, .errors = {}};
   for (const config::Diagnostic& diagnostic : planned.diagnostics)
     prepared.errors.push_back(config::to_text(diagnostic));
@@ -106,9 +123,13 @@ Prepared prepare(Planned planned, const Current& current, net::ListenerSet& list
     return prepared;
   }
   prepared.log = std::move(*log);
+  const std::set<std::string> files_before = access_logs.paths();
   const std::set<std::string> before = listeners.addresses();
-  prepared.errors = bind_all(prepared.plan, listeners);
-  if (!prepared.errors.empty()) (void)listeners.retain_only(before);
+  prepared.errors = open_all(*prepared.plan.config, access_logs);
+  for (std::string& error : bind_all(prepared.plan, listeners)) prepared.errors.push_back(std::move(error));
+  if (prepared.errors.empty()) return prepared;
+  (void)listeners.retain_only(before);
+  access_logs.retain_only(files_before);
   return prepared;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "master/access_logs.hpp"
 #include "master/config_plan.hpp"
 #include "master/supervisor.hpp"
 #include "net/listener_set.hpp"
@@ -14,8 +15,8 @@
 
 namespace prong::master {
 
-// The first half: reads, checks, opens the log, binds what is new. Returns the reasons if something failed, with
-// nothing changed; each is a whole line for the log.
+// The first half: reads, checks, opens the log and the access logs that are new, binds what is new. Returns the reasons
+// if something failed, with nothing changed; each is a whole line for the log.
 struct Prepared {
   ConfigPlan plan;
   std::shared_ptr<log::Output> log;
@@ -26,7 +27,8 @@ struct Current {
   std::shared_ptr<const config::Config> config;
   std::shared_ptr<log::Output> log;
 };
-[[nodiscard]] Prepared prepare(Planned planned, const Current& current, net::ListenerSet& listeners);
+[[nodiscard]] Prepared prepare(Planned planned, const Current& current, net::ListenerSet& listeners,
+                               AccessLogs& access_logs);
 
 // The canonical addresses of a plan's listeners.
 [[nodiscard]] std::set<std::string> addresses_of(const ConfigPlan& plan);

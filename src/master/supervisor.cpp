@@ -249,8 +249,11 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
                                .channel_fd = channel->second.fd(),
                                .listeners = {},
                                .log_fds = {},
+                               .access_log_fd = -1,
                                .scoreboard_fd = slot.scoreboard->fd(),
                                .cell = &slot.scoreboard->cell()};
+  if (const auto& access_log = place.pool->config->access_log)
+    inheritance.access_log_fd = access_logs_->find(access_log->path);
   for (std::size_t i = 0; i < place.pool->listeners.size(); ++i) {
     const net::Listener* listener = listeners_->find(place.pool->listeners[i]);
     if (listener == nullptr) continue;
@@ -450,12 +453,21 @@ std::uint32_t Supervisor::wanted(const Generation& generation, const Pool& pool)
 void Supervisor::reconcile(os::TimePoint now) {
   for (const auto& generation : generations_)
     for (Pool& pool : generation->pools) reconcile_pool(*generation, pool, now);
-  std::erase_if(generations_, [](const std::unique_ptr<Generation>& generation) {
+  const std::size_t gone = std::erase_if(generations_, [](const std::unique_ptr<Generation>& generation) {
     if (generation->phase != GenerationPhase::kRetiring) return false;
     return std::ranges::all_of(generation->pools, [](const Pool& pool) {
       return std::ranges::all_of(pool.slots, [](const Slot& slot) { return slot.state == SlotState::kVacant; });
     });
   });
+  if (gone > 0) forget_unused_access_logs();
+}
+
+void Supervisor::forget_unused_access_logs() {
+  std::set<std::string> used;
+  for (const auto& generation : generations_)
+    for (const config::PoolConfig& pool : generation->config->pools)
+      if (pool.access_log) used.insert(pool.access_log->path);
+  access_logs_->retain_only(used);
 }
 
 void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now) {
@@ -527,6 +539,16 @@ void Supervisor::announce_log(int fd) {
     if (place.slot->pid <= 0 || !place.slot->channel.valid()) return;
     if (auto sent = place.slot->channel.send(ipc::LogReopened{}, fd); !sent)
       log::write(log::Level::kWarn, subject(place), "does not read its channel and goes on in the old log file");
+  });
+}
+
+void Supervisor::announce_access_logs() {
+  for_each_slot([&](const Place& place) {
+    const auto& access_log = place.pool->config->access_log;
+    if (!access_log || place.slot->pid <= 0 || !place.slot->channel.valid()) return;
+    const int fd = access_logs_->find(access_log->path);
+    if (auto sent = place.slot->channel.send(ipc::AccessLogReopened{}, fd); !sent)
+      log::write(log::Level::kWarn, subject(place), "does not read its channel and goes on in the old access log");
   });
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "ipc/inheritance.hpp"
+#include "master/access_logs.hpp"
 #include "master/config_plan.hpp"
 #include "master/generation.hpp"
 #include "net/listener_set.hpp"
@@ -26,9 +27,10 @@ using WorkerMain = int (*)(const ipc::Inheritance&, const config::PoolConfig&);
 
 class Supervisor {
  public:
-  // Both are borrowed and must outlive it. Channels are watched with keys from kFirstChannelKey up.
-  Supervisor(os::Epoll& epoll, net::ListenerSet& listeners, WorkerMain worker_main)
-      : epoll_(&epoll), listeners_(&listeners), worker_main_(worker_main) {}
+  // All are borrowed and must outlive it. Channels are watched with keys from kFirstChannelKey up. Files of access logs
+  // that no generation needs any more are closed.
+  Supervisor(os::Epoll& epoll, net::ListenerSet& listeners, AccessLogs& access_logs, WorkerMain worker_main)
+      : epoll_(&epoll), listeners_(&listeners), access_logs_(&access_logs), worker_main_(worker_main) {}
   static constexpr std::uint64_t kFirstChannelKey = 1024;
 
   // A new generation in phase kRaising; its workers start with the next reconcile(). Borrowed; valid until it is gone.
@@ -63,6 +65,8 @@ class Supervisor {
   static void adjust_workers(Generation& generation, std::int32_t by);
   // Sends the reopened log file to all workers.
   void announce_log(int fd);
+  // Sends the reopened access logs to the workers that write to them.
+  void announce_access_logs();
 
  private:
   // A slot with what it belongs to; invalid when generation is null.
@@ -89,12 +93,14 @@ class Supervisor {
   void release(Slot& slot);
   void handle_message(const Place& place, const ipc::Message& message, os::TimePoint now);
   void drain_channel(const Place& place, os::TimePoint now);
+  void forget_unused_access_logs();
   void reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now);
   [[nodiscard]] static std::uint32_t wanted(const Generation& generation, const Pool& pool);
   [[nodiscard]] static log::Subject subject(const Place& place);
 
   os::Epoll* epoll_;
   net::ListenerSet* listeners_;
+  AccessLogs* access_logs_;
   WorkerMain worker_main_;
   std::vector<std::unique_ptr<Generation>> generations_;
   std::uint32_t last_generation_ = 0;

@@ -1,6 +1,7 @@
-// Errors, escaping and names of enums.
+// Errors, escaping, names of enums, did-you-mean.
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <string>
@@ -9,6 +10,7 @@
 #include "base/enum_text.hpp"
 #include "base/error.hpp"
 #include "base/escape.hpp"
+#include "base/suggest.hpp"
 
 namespace prong {
 namespace {
@@ -99,6 +101,29 @@ TEST_CASE("an enum's value has one text, and the text finds the value") {
 TEST_CASE("a value that is not in the table has a text all the same") {
   CHECK(kFruitText.text(Fruit::kQuince) == "?");
   CHECK(kFruitText.text(static_cast<Fruit>(77)) == "?");
+}
+
+TEST_CASE("a slip is told from another word") {
+  constexpr std::array<std::string_view, 6> kWords{"workers", "listen", "user", "umask", "static", "max_connections"};
+  struct Case {
+    std::string_view written;
+    std::string_view meant;
+  };
+  const auto c = GENERATE(values<Case>({{"worker", "workers"},
+                                        {"wrokers", "workers"},
+                                        {"Workers", "workers"},
+                                        {"lsiten", "listen"},
+                                        {"uesr", "user"},
+                                        {"max-connections", "max_connections"},
+                                        {"maxconnections", "max_connections"},
+                                        {"statics", "static"},
+                                        {"threads", ""},
+                                        {"root", ""},
+                                        {"", ""},
+                                        {"x", ""}}));
+  CAPTURE(c.written);
+  CHECK(nearest(c.written, kWords) == c.meant);
+  CHECK(nearest(std::string(100'000, 'x'), kWords).empty());
 }
 
 }  // namespace prong

@@ -1,35 +1,11 @@
-// The small parts under the reader: did-you-mean, diagnostics, paths.
+// The small parts under the reader: diagnostics, paths.
 #include <catch2/catch.hpp>
 
 #include "config/diagnostic.hpp"
 #include "config/files.hpp"
 #include "config/schema.hpp"
-#include "config/suggest.hpp"
 
 namespace prong::config {
-
-TEST_CASE("a slip is told from another word") {
-  constexpr std::array<std::string_view, 6> kWords{"workers", "listen", "user", "umask", "static", "max_connections"};
-  struct Case {
-    std::string_view written;
-    std::string_view meant;
-  };
-  const auto c = GENERATE(values<Case>({{"worker", "workers"},
-                                        {"wrokers", "workers"},
-                                        {"Workers", "workers"},
-                                        {"lsiten", "listen"},
-                                        {"uesr", "user"},
-                                        {"max-connections", "max_connections"},
-                                        {"maxconnections", "max_connections"},
-                                        {"statics", "static"},
-                                        {"threads", ""},
-                                        {"root", ""},
-                                        {"", ""},
-                                        {"x", ""}}));
-  CAPTURE(c.written);
-  CHECK(nearest(c.written, kWords) == c.meant);
-  CHECK(nearest(std::string(100'000, 'x'), kWords).empty());
-}
 
 TEST_CASE("a diagnostic names only the parts of its place that are known") {
   CHECK(to_text(Diagnostic{.position = {.file = "a", .line = 2, .column = 3}, .message = "m", .hint = "h"}) ==

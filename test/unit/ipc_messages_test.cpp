@@ -29,7 +29,8 @@ const std::vector<Message>& all_messages() {
       Stop{},
       Stop{.grace = 30s, .idle_grace = 2s, .serve_backlog = 0x8000'0000'0000'0001},
       Stop{.grace = Duration::max(), .idle_grace = Duration{1}, .serve_backlog = ~std::uint64_t{0}},
-      LogReopened{}};
+      LogReopened{},
+      AccessLogReopened{}};
   return messages;
 }
 
@@ -77,8 +78,8 @@ TEST_CASE("a text that is too long is cut, not refused") {
 }
 
 TEST_CASE("a message without a text is refused when it is cut or has more bytes than it should") {
-  for (const Message& message :
-       {Message{Ready{}}, Message{LetGo{}}, Message{Serve{}}, Message{Stop{.grace = 1s}}, Message{LogReopened{}}}) {
+  for (const Message& message : {Message{Ready{}}, Message{LetGo{}}, Message{Serve{}}, Message{Stop{.grace = 1s}},
+                                 Message{LogReopened{}}, Message{AccessLogReopened{}}}) {
     INFO("message " << message.index());
     Bytes bytes = encode(message);
     for (std::size_t size = 0; size < bytes.size(); ++size) CHECK_FALSE(decode(first(bytes, size)).has_value());

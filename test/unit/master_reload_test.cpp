@@ -95,7 +95,9 @@ TEST_CASE("the addresses of a generation are those of all its pools") {
 
 TEST_CASE("what is good is bound and has its log") {
   net::ListenerSet listeners{{}};
-  const Prepared prepared = prepare(plan_of(pool("a", R"("127.0.0.1:0", "[::1]:0")")), nothing_before, listeners);
+  AccessLogs access_logs;
+  const Prepared prepared =
+      prepare(plan_of(pool("a", R"("127.0.0.1:0", "[::1]:0")")), nothing_before, listeners, access_logs);
   CHECK(prepared.errors.empty());
   CHECK(prepared.log != nullptr);
   REQUIRE(listeners.find("127.0.0.1:0") != nullptr);
@@ -104,7 +106,9 @@ TEST_CASE("what is good is bound and has its log") {
 
 TEST_CASE("an error in the text is told as a whole line, and nothing is bound") {
   net::ListenerSet listeners{{}};
-  const Prepared prepared = prepare(plan_of(pool("a", "\"127.0.0.1:0\"") + "workerz = 1\n"), nothing_before, listeners);
+  AccessLogs access_logs;
+  const Prepared prepared =
+      prepare(plan_of(pool("a", "\"127.0.0.1:0\"") + "workerz = 1\n"), nothing_before, listeners, access_logs);
   CAPTURE(prepared.errors);
   REQUIRE(prepared.errors.size() == 1);
   CHECK_THAT(prepared.errors[0], Catch::StartsWith("t.toml:4:1: error: "));
@@ -115,8 +119,9 @@ TEST_CASE("a taken port is told at the line that asks for it, and with it every 
   const Taken first = take_port();
   const Taken second = take_port();
   net::ListenerSet listeners{{}};
-  const Prepared prepared =
-      prepare(plan_of(pool("a", quoted(first.address)) + pool("b", quoted(second.address))), nothing_before, listeners);
+  AccessLogs access_logs;
+  const Prepared prepared = prepare(plan_of(pool("a", quoted(first.address)) + pool("b", quoted(second.address))),
+                                    nothing_before, listeners, access_logs);
   CAPTURE(prepared.errors);
   REQUIRE(prepared.errors.size() == 2);
   CHECK_THAT(prepared.errors[0], Catch::StartsWith("t.toml:2:11: error: cannot bind " + quoted(first.address) +
@@ -129,9 +134,10 @@ TEST_CASE("when one listener cannot be bound, those that could are closed again"
   const Folder folder;
   const std::string socket = folder.path("new.sock");
   net::ListenerSet listeners{{}};
+  AccessLogs access_logs;
   const Prepared prepared =
       prepare(plan_of(pool("a", "\"127.0.0.1:0\", " + quoted("unix:" + socket) + ", " + quoted(taken.address))),
-              nothing_before, listeners);
+              nothing_before, listeners, access_logs);
   CAPTURE(prepared.errors);
   REQUIRE(prepared.errors.size() == 1);
   CHECK(listeners.find("127.0.0.1:0") == nullptr);
@@ -142,12 +148,13 @@ TEST_CASE("when one listener cannot be bound, those that could are closed again"
 TEST_CASE("a failure leaves the listeners that serve alone") {
   const Taken taken = take_port();
   net::ListenerSet listeners{{}};
-  const Prepared before = prepare(plan_of(pool("a", "\"127.0.0.1:0\"")), nothing_before, listeners);
+  AccessLogs access_logs;
+  const Prepared before = prepare(plan_of(pool("a", "\"127.0.0.1:0\"")), nothing_before, listeners, access_logs);
   REQUIRE(before.errors.empty());
   net::Listener* const serving = listeners.find("127.0.0.1:0");
   const std::string bound = serving->bound_text();
   const Prepared failed = prepare(plan_of(pool("a", "\"127.0.0.1:0\", " + quoted(taken.address))),
-                                  {.config = before.plan.config, .log = before.log}, listeners);
+                                  {.config = before.plan.config, .log = before.log}, listeners, access_logs);
   CAPTURE(failed.errors);
   REQUIRE(failed.errors.size() == 1);
   CHECK(listeners.find("127.0.0.1:0") == serving);
@@ -156,10 +163,11 @@ TEST_CASE("a failure leaves the listeners that serve alone") {
 
 TEST_CASE("an option that a bound listener cannot change is an error with its place") {
   net::ListenerSet listeners{{}};
-  const Prepared before = prepare(plan_of(pool("a", "\"[::1]:0\"")), nothing_before, listeners);
+  AccessLogs access_logs;
+  const Prepared before = prepare(plan_of(pool("a", "\"[::1]:0\"")), nothing_before, listeners, access_logs);
   REQUIRE(before.errors.empty());
   const Prepared failed = prepare(plan_of(pool("a", "{ address = \"[::1]:0\", v6only = false }")),
-                                  {.config = before.plan.config, .log = before.log}, listeners);
+                                  {.config = before.plan.config, .log = before.log}, listeners, access_logs);
   CAPTURE(failed.errors);
   REQUIRE(failed.errors.size() == 1);
   CHECK_THAT(failed.errors[0], Catch::StartsWith("t.toml:2:11: error: "));
@@ -169,12 +177,13 @@ TEST_CASE("an option that a bound listener cannot change is an error with its pl
 TEST_CASE("an unchanged [log] keeps its log; a changed one is opened before anything is bound") {
   const Folder folder;
   net::ListenerSet listeners{{}};
-  const Prepared before = prepare(plan_of(pool("a", "\"127.0.0.1:0\"")), nothing_before, listeners);
+  AccessLogs access_logs;
+  const Prepared before = prepare(plan_of(pool("a", "\"127.0.0.1:0\"")), nothing_before, listeners, access_logs);
   const Current current{.config = before.plan.config, .log = before.log};
-  CHECK(prepare(plan_of(pool("b", "\"127.0.0.1:0\"")), current, listeners).log == before.log);
+  CHECK(prepare(plan_of(pool("b", "\"127.0.0.1:0\"")), current, listeners, access_logs).log == before.log);
   const Prepared other =
       prepare(plan_of("[log]\ntarget = " + quoted(folder.path("x.log")) + "\n" + pool("a", "\"127.0.0.1:0\"")), current,
-              listeners);
+              listeners, access_logs);
   CHECK(other.errors.empty());
   CHECK(other.log != before.log);
   CHECK(::access(folder.path("x.log").c_str(), F_OK) == 0);
@@ -184,9 +193,10 @@ TEST_CASE("a log that cannot be opened fails the reload before anything is bound
   const Folder folder;
   (void)folder.write("taken/file", "");
   net::ListenerSet listeners{{}};
+  AccessLogs access_logs;
   const Prepared prepared =
       prepare(plan_of("[log]\ntarget = " + quoted(folder.path("taken")) + "\n" + pool("a", "\"127.0.0.1:0\"")),
-              nothing_before, listeners);
+              nothing_before, listeners, access_logs);
   CAPTURE(prepared.errors);
   REQUIRE(prepared.errors.size() == 1);
   CHECK_THAT(prepared.errors[0], Catch::Contains("cannot open the log file"));
@@ -195,7 +205,8 @@ TEST_CASE("a log that cannot be opened fails the reload before anything is bound
 
 TEST_CASE("listeners that stay take the new options, and their queue stays") {
   net::ListenerSet listeners{{}};
-  const Prepared before = prepare(plan_of(pool("a", "\"127.0.0.1:0\"")), nothing_before, listeners);
+  AccessLogs access_logs;
+  const Prepared before = prepare(plan_of(pool("a", "\"127.0.0.1:0\"")), nothing_before, listeners, access_logs);
   REQUIRE(before.errors.empty());
   const int fd = listeners.find("127.0.0.1:0")->descriptors().at(0);
   CHECK(*os::get_option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);

@@ -1,10 +1,10 @@
-#include "config/suggest.hpp"
+#include "base/suggest.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <vector>
 
-namespace prong::config {
+namespace prong {
 namespace {
 
 // Longer words are no slip of any key, and their distance would take long.
@@ -50,4 +50,4 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   return best;
 }
 
-}  // namespace prong::config
+}  // namespace prong
