@@ -27,7 +27,65 @@ void require(bool holds, const char* what) {
 }
 
 // Small, so that the fuzzer reaches them.
-const http::Limits kLimits{.max_header = {512}, .max_fields = 16, .max_dropped_body = {256}};
+const http::Limits kLimits{.max_request_line = {200},
+                           .max_header_line = {150},
+                           .max_header = {512},
+                           .max_fields = 16,
+                           .max_body = {300},
+                           .body_buffer = {100},
+                           .max_dropped_body = {256},
+                           .output_buffer = {64},
+                           .max_requests = 20};
+
+// A body in small portions.
+class Portions final : public http::BodySource {
+ public:
+  explicit Portions(std::string text) : text_(std::move(text)) {}
+  [[nodiscard]] State read(std::string& into, std::size_t most) override {
+    const std::size_t portion = std::min<std::size_t>({most, 7, text_.size() - at_});
+    into.append(text_, at_, portion);
+    at_ += portion;
+    return at_ == text_.size() ? State::kEnd : State::kMore;
+  }
+
+ private:
+  std::string text_;
+  std::size_t at_ = 0;
+};
+
+// An application that does what the path's first letter says: keeps the body, streams, answers later, all in all.
+class Application final : public http::Handler {
+ public:
+  [[nodiscard]] http::BodyUse body_use(const http::Request& request) override {
+    return request.path.starts_with("/k") || request.path.starts_with("/l") ? http::BodyUse::kKeep
+                                                                            : http::BodyUse::kDrop;
+  }
+  [[nodiscard]] http::Answer handle(const http::Request& request) override {
+    http::Answer answer = echo.handle(request);
+    if (request.body != nullptr) echo.seen.back() += ' ' + body_of(*request.body);
+    if (request.path.starts_with("/s"))
+      return http::Response{.body = std::make_unique<Portions>(std::string(request.target) + echo.seen.back())};
+    if (request.path.starts_with("/l")) return http::Later{};
+    return answer;
+  }
+  static std::string body_of(const http::RequestBody& body) {
+    std::string text(static_cast<std::size_t>(body.size()), '\0');
+    require(body.read(0, text).value_or(0) == text.size(), "a kept body can be read");
+    require(body.size() <= kLimits.max_body.bytes, "a kept body is in the limit");
+    return text;
+  }
+  Echo echo;
+};
+
+// Everything that comes out, answers that are due later being given at once.
+std::string drain_all(http::Session& session) {
+  std::string said = drain(session);
+  while (session.awaits_answer()) {
+    session.answer({.body = std::string("later")});
+    said += drain(session);
+  }
+  return said;
+}
 
 // A cheap source of piece sizes that depends on the input alone.
 class Splitter {
@@ -46,6 +104,9 @@ class Splitter {
 void check_rest_state(const http::Session& session, std::size_t piece) {
   require(session.buffered() <= kLimits.max_header.bytes + piece, "what is kept is bounded");
   switch (session.phase()) {
+    case http::Phase::kHandling:
+      require(false, "nothing is left to be handled");
+      break;
     case http::Phase::kIdle:
     case http::Phase::kHeader:
     case http::Phase::kBody:
@@ -68,7 +129,7 @@ struct Conversation {
 };
 
 Conversation converse_in_pieces(std::string_view bytes, std::uint8_t seed, std::uint8_t event) {
-  Echo handler;
+  Application handler;
   http::Session session({.handler = &handler, .limits = &kLimits, .clock = clock_at_rest});
   Conversation result;
   Splitter splitter(seed);
@@ -79,15 +140,19 @@ Conversation converse_in_pieces(std::string_view bytes, std::uint8_t seed, std::
     const std::string_view piece = bytes.substr(at, splitter.next());
     at += piece.size();
     session.receive(bytes_of(piece));
-    result.said += drain(session);
+    result.said += drain_all(session);
     check_rest_state(session, piece.size());
   }
   session.receive_end();
-  result.said += drain(session);
+  result.said += drain_all(session);
   require(session.finished() && !session.wants_read(), "after the end of the input the session is finished");
   require(session.phase() == http::Phase::kClosed, "and closed");
-  require(session.requests() == handler.seen.size(), "every request is counted");
-  result.seen = handler.seen;
+  require(session.requests() == handler.echo.seen.size(), "every request is counted");
+  result.seen = handler.echo.seen;
+  // Whether the client had to be told to go on does depend on the pieces.
+  constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  for (std::size_t at = result.said.find(kContinue); at != std::string::npos; at = result.said.find(kContinue))
+    result.said.erase(at, kContinue.size());
   return result;
 }
 

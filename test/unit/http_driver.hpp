@@ -139,7 +139,11 @@ inline std::vector<Answer> answers_in(std::string_view stream, const std::vector
       answer.body = stream.substr(0, std::stoull(length));
       stream.remove_prefix(answer.body.size());
     }
-    if (!is_head && answer.field("Transfer-Encoding") == "chunked") answer.body = take_chunked(stream);
+    const bool in_chunks = answer.field("Transfer-Encoding") == "chunked";
+    if (in_chunks && !is_head) answer.body = take_chunked(stream);
+    // For HTTP/1.0: up to the end of the connection.
+    if (!in_chunks && length.empty() && !is_head && answer.field("Connection") == "close" && answer.status == 200)
+      answer.body = std::exchange(stream, {});
     answers.push_back(std::move(answer));
   }
   return answers;
