@@ -155,4 +155,32 @@ std::string to_text(const os::SocketAddress& address) {
   }
 }
 
+std::string host_text(const os::SocketAddress& address) {
+  std::array<char, INET6_ADDRSTRLEN> host{};
+  if (address.family() == AF_INET) {
+    sockaddr_in raw{};
+    std::memcpy(&raw, &address.storage, sizeof raw);
+    (void)::inet_ntop(AF_INET, &raw.sin_addr, host.data(), host.size());  // the buffer is large enough
+    return host.data();
+  }
+  if (address.family() != AF_INET6) return {};
+  sockaddr_in6 raw{};
+  std::memcpy(&raw, &address.storage, sizeof raw);
+  if (IN6_IS_ADDR_V4MAPPED(&raw.sin6_addr)) {
+    constexpr std::size_t kPrefix = 12;  // bytes before the IPv4 address (RFC 4291 section 2.5.5.2)
+    (void)::inet_ntop(AF_INET, &raw.sin6_addr.s6_addr[kPrefix], host.data(), host.size());
+    return host.data();
+  }
+  (void)::inet_ntop(AF_INET6, &raw.sin6_addr, host.data(), host.size());
+  return raw.sin6_scope_id == 0 ? std::string(host.data()) : fmt::format("{}%{}", host.data(), raw.sin6_scope_id);
+}
+
+std::uint16_t port_of(const os::SocketAddress& address) {
+  // In both structs the port stands at the same place (ip(7), ipv6(7)).
+  if (address.family() != AF_INET && address.family() != AF_INET6) return 0;
+  sockaddr_in raw{};
+  std::memcpy(&raw, &address.storage, sizeof raw);
+  return ntohs(raw.sin_port);
+}
+
 }  // namespace prong::net

@@ -26,4 +26,10 @@ struct Address {
 // "127.0.0.1:4711", "[::1]:80", "unix:/path", "unix:@name", "unix:" for a client's socket without a name.
 [[nodiscard]] std::string to_text(const os::SocketAddress& address);
 
+// A client's address alone: "127.0.0.1", "fe80::1%2"; an IPv4 address that came over an IPv6 socket as IPv4. Empty for
+// a UNIX socket.
+[[nodiscard]] std::string host_text(const os::SocketAddress& address);
+// 0 for a UNIX socket.
+[[nodiscard]] std::uint16_t port_of(const os::SocketAddress& address);
+
 }  // namespace prong::net

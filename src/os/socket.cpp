@@ -110,6 +110,13 @@ std::optional<std::size_t> accept_queue_length(int listener) {
   return info.tcpi_unacked;
 }
 
+std::optional<std::chrono::microseconds> time_since_data(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  return std::chrono::milliseconds{info.tcpi_last_data_recv};
+}
+
 IoResult send_packet(int socket, std::span<const std::byte> bytes, int fd) {
   iovec part{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
   msghdr message{};

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -62,6 +63,11 @@ struct Accepted {
 // How many connections wait in a TCP listener's queue: tcpi_unacked on a listening socket (measured in facts.md; Linux
 // net/ipv4/tcp.c, tcp_get_info). Nothing for other sockets.
 [[nodiscard]] std::optional<std::size_t> accept_queue_length(int listener);
+
+// How long ago the last bytes of the client arrived, in whole milliseconds: asked right after accept(), how long a
+// client that has sent its request waited in the queue (TCP_INFO, tcpi_last_data_recv; facts.md). Nothing for other
+// sockets.
+[[nodiscard]] std::optional<std::chrono::microseconds> time_since_data(int fd);
 
 // One packet of a SOCK_SEQPACKET socket, with at most one descriptor. `fd` is borrowed.
 [[nodiscard]] IoResult send_packet(int socket, std::span<const std::byte> bytes, int fd = -1);

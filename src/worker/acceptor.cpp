@@ -11,8 +11,10 @@ namespace prong::worker {
 
 Acceptor::Acceptor(os::Epoll& epoll, const std::vector<ipc::InheritedListener>& listeners, std::uint64_t first_key)
     : epoll_(&epoll), first_key_(first_key) {
-  for (const ipc::InheritedListener& listener : listeners)
+  for (const ipc::InheritedListener& listener : listeners) {
     listeners_.push_back({.fd = os::UniqueFd{listener.fd}, .number = listener.number});
+    addresses_.push_back(listener.address);
+  }
 }
 
 bool Acceptor::is_passing(int error) {

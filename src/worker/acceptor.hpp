@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "ipc/inheritance.hpp"
@@ -35,19 +36,22 @@ class Acceptor {
   // One connection of the listener with that key, and back to the end of the queue.
   [[nodiscard]] os::Accepted accept_one(std::uint64_t key);
   [[nodiscard]] bool owns(std::uint64_t key) const;
+  // The listener's address, as the configuration names it. Lives as long as the acceptor.
+  [[nodiscard]] const std::string& address(std::uint64_t key) const { return addresses_[key - first_key_]; }
 
   // Closes all listeners. First hands each connection that waits on the listeners named in `serve_backlog` (bits of
-  // InheritedListener::number) to `take`, which returns false when no more is wanted. Bounded: clients that go on
-  // connecting cannot keep a worker from stopping.
+  // InheritedListener::number) to `take(accepted, key)`, which returns false when no more is wanted. Bounded: clients
+  // that go on connecting cannot keep a worker from stopping.
   template <class Take>
   void close(std::uint64_t serve_backlog, Take take) {
     pause();
-    for (Shared& listener : listeners_) {
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+      Shared& listener = listeners_[i];
       const bool serve = (serve_backlog >> listener.number & 1U) != 0;
       for (std::size_t left = serve ? most_to_serve(listener) : 0; left > 0; --left) {
         os::Accepted accepted = os::accept_connection(listener.fd.get());
         if (is_passing(accepted.error)) continue;
-        if (!take(std::move(accepted))) break;
+        if (!take(std::move(accepted), first_key_ + i)) break;
       }
       listener.fd.reset();
     }
@@ -69,6 +73,7 @@ class Acceptor {
   os::Epoll* epoll_;
   std::uint64_t first_key_;
   std::vector<Shared> listeners_;
+  std::vector<std::string> addresses_;  // stay when the listeners are closed: connections refer to them
   bool active_ = false;
   std::optional<os::TimePoint> paused_until_;
 };

@@ -17,6 +17,18 @@ constexpr std::uint64_t kLargestTurn = 2 * kLargestFilePart;
 
 }  // namespace
 
+Connection::Connection(os::UniqueFd socket, std::uint64_t key, const Service& service, const Peer& peer)
+    : socket_(std::move(socket)),
+      key_(key),
+      service_(&service),
+      answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)),
+      session_(
+          {.handler = service.handler, .limits = service.limits, .observer = answer_log_.get(), .connection = key}) {}
+
+Connection::~Connection() {
+  if (answer_log_) answer_log_->note_end(session_.output().sent_total(), os::now());
+}
+
 void Connection::on_readable(std::span<char> buffer) {
   const os::IoResult result = os::receive(socket_.get(), buffer);
   if (result.would_block) return;
@@ -30,6 +42,7 @@ void Connection::on_readable(std::span<char> buffer) {
     over_ = result.end;  // what a client still sends after the last answer is dropped
     return;
   }
+  if (answer_log_ && session_.phase() == http::Phase::kIdle) answer_log_->note_request(os::now());
   if (result.end)
     session_.receive_end();
   else
@@ -45,6 +58,7 @@ void Connection::pump() {
     if (session_.broken()) return break_off();
     while (!output.empty())
       if (output.sent_total() >= turn_end || !send_some()) return;
+    if (answer_log_) answer_log_->note_sent(output.sent_total(), os::now());
     if (session_.finished()) return finish();
     session_.resume();
     if (output.empty() && !session_.finished() && !session_.broken()) return;

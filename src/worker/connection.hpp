@@ -4,12 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 
 #include "http/session.hpp"
 #include "os/epoll.hpp"
 #include "os/unique_fd.hpp"
+#include "worker/answer_log.hpp"
 #include "worker/deadline_list.hpp"
 
 namespace prong::worker {
@@ -29,6 +31,7 @@ enum class Waiting : std::uint8_t {
 struct Service {
   http::Handler* handler = nullptr;
   const http::Limits* limits = nullptr;
+  log::AccessLog* access_log = nullptr;  // nullptr: the pool has none
   // How many bytes a client has to send of a body, and to take of an answer, while one deadline runs. At least 1.
   std::uint64_t body_quota = 1;
   std::uint64_t send_quota = 1;
@@ -37,11 +40,11 @@ struct Service {
 class Connection : public Waiter {
  public:
   // `key` is its key in the epoll set, to which it adds itself when it has to wait.
-  Connection(os::UniqueFd socket, std::uint64_t key, const Service& service)
-      : socket_(std::move(socket)),
-        key_(key),
-        service_(&service),
-        session_({.handler = service.handler, .limits = service.limits, .connection = key}) {}
+  Connection(os::UniqueFd socket, std::uint64_t key, const Service& service, const Peer& peer);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  // Tells the access log of answers that have been cut.
+  ~Connection();
 
   // The socket is readable, or may be. Uses `buffer` for the time of the call.
   void on_readable(std::span<char> buffer);
@@ -91,6 +94,7 @@ class Connection : public Waiter {
   std::uint64_t received_ = 0;     // bytes
   std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
   std::uint64_t counted_requests_ = 0;
+  std::unique_ptr<AnswerLog> answer_log_;  // before the session, which tells it
   http::Session session_;
 };
 

@@ -13,12 +13,12 @@ namespace prong::worker {
 class ConnectionTable {
  public:
   // A new connection; its key has a bit above the lower 32 set, unlike the keys of listeners and signals.
-  Connection& add(os::UniqueFd socket, const Service& service) {
+  Connection& add(os::UniqueFd socket, const Service& service, const Peer& peer) {
     const auto index = static_cast<std::size_t>(socket.get());
     if (index >= by_fd_.size()) by_fd_.resize(index + 1);
     serial_ = serial_ == kLastSerial ? 1 : serial_ + 1;
     const std::uint64_t key = std::uint64_t{serial_} << 32U | index;
-    by_fd_[index] = std::make_unique<Connection>(std::move(socket), key, service);
+    by_fd_[index] = std::make_unique<Connection>(std::move(socket), key, service, peer);
     ++size_;
     return *by_fd_[index];
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -62,6 +63,19 @@ void keep_nearest(std::optional<os::TimePoint>& nearest, std::optional<os::TimeP
   if (other && (!nearest || *other < *nearest)) nearest = other;
 }
 
+// Nothing: the pool has none. Its format was checked by the master.
+Result<std::unique_ptr<log::AccessLog>> open_access_log(const ipc::Inheritance& inheritance,
+                                                        const config::PoolConfig& pool) {
+  if (!pool.access_log || inheritance.access_log_fd < 0) return nullptr;
+  const auto format = log::AccessFormat::parse(pool.access_log->format);
+  if (!format) return failure("cannot use the access log's format", format.error());
+  return std::make_unique<log::AccessLog>(
+      os::UniqueFd{inheritance.access_log_fd}, *format,
+      log::Subject{
+          .pool = inheritance.pool, .slot = inheritance.slot, .generation = inheritance.generation, .pid = ::getpid()},
+      log::AccessLog::Settings{.path = pool.access_log->path, .flush_delay = pool.access_log->flush_delay});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inheritance,
@@ -73,18 +87,23 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inh
   if (!signals) return failure(std::move(signals.error()));
   if (auto added = epoll->add(signals->fd(), EPOLLIN, kSignalKey); !added) return failure(std::move(added.error()));
   if (auto added = epoll->add(channel.fd(), EPOLLIN, kChannelKey); !added) return failure(std::move(added.error()));
-  return std::unique_ptr<EventLoop>{
-      new EventLoop{inheritance, pool, std::move(channel), handler, std::move(*epoll), std::move(*signals)}};
+  auto access_log = open_access_log(inheritance, pool);
+  if (!access_log) return failure(std::move(access_log.error()));
+  return std::unique_ptr<EventLoop>{new EventLoop{inheritance, pool, std::move(channel), handler, std::move(*epoll),
+                                                  std::move(*signals), std::move(*access_log)}};
 }
 
 EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-                     http::Handler& handler, os::Epoll epoll, os::SignalFd signals)
+                     http::Handler& handler, os::Epoll epoll, os::SignalFd signals,
+                     std::unique_ptr<log::AccessLog> access_log)
     : pool_(&pool),
       channel_(std::move(channel)),
       handler_(&handler),
       limits_(to_limits(pool.http)),
+      access_log_(std::move(access_log)),
       service_{.handler = &handler,
                .limits = &limits_,
+               .access_log = access_log_.get(),
                .body_quota = quota(pool.http.min_body_rate, pool.http.body_timeout),
                .send_quota = quota(pool.http.min_send_rate, pool.http.send_timeout)},
       cell_(inheritance.cell),
@@ -104,6 +123,7 @@ void EventLoop::run() {
   if (auto said = channel_.send(ipc::Ready{}); !said)
     log::error("cannot say that it is ready: {}", said.error().text());
   while (!draining_ || connections_.size() > 0) turn();
+  if (access_log_) access_log_->close(now_);
 }
 
 void EventLoop::turn() {
@@ -118,6 +138,7 @@ void EventLoop::turn() {
   handle_late();
   acceptor_.resume_if_due(now_);
   keep_house();
+  keep_access_log();
   if (draining_) cut_what_is_over();
 }
 
@@ -165,6 +186,8 @@ void EventLoop::obey(ipc::Channel::Received received) {
     drain({.grace = stop->grace, .idle_grace = stop->idle_grace, .serve_backlog = stop->serve_backlog});
   } else if (std::holds_alternative<ipc::LogReopened>(received.message)) {
     if (received.fd.valid()) log::adopt_file(std::move(received.fd));
+  } else if (std::holds_alternative<ipc::AccessLogReopened>(received.message)) {
+    if (received.fd.valid() && access_log_) access_log_->adopt(std::move(received.fd), now_);
   }
 }
 
@@ -184,13 +207,19 @@ void EventLoop::read_signals() {
 void EventLoop::accept(std::uint64_t key) {
   if (!serving_ || draining_) return;
   os::Accepted accepted = acceptor_.accept_one(key);
-  if (accepted.fd.valid()) return begin_connection(std::move(accepted.fd));
+  if (accepted.fd.valid()) return begin_connection(std::move(accepted), key);
   if (accepted.error != EAGAIN) refuse_to_accept(accepted.error);  // EAGAIN: a sibling was faster
 }
 
-void EventLoop::begin_connection(os::UniqueFd socket) {
-  Connection& connection = connections_.add(std::move(socket), service_);
+void EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) {
   ipc::WorkerCell::add(cell_->connections, 1);
+  Peer peer;
+  if (access_log_)
+    peer = {.address = accepted.peer,
+            .listener = acceptor_.address(listener),
+            .number = cell_->connections.load(std::memory_order_relaxed),
+            .queue_time = os::time_since_data(accepted.fd.get())};
+  Connection& connection = connections_.add(std::move(accepted.fd), service_, peer);
   cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
   if (draining_) connection.announce_close();
   // With TCP_DEFER_ACCEPT the request is there already; without, the attempt costs one call.
@@ -254,6 +283,10 @@ DeadlineList* EventLoop::list_of(Waiting waiting) {
   return nullptr;
 }
 
+void EventLoop::keep_access_log() {
+  if (access_log_ && access_log_->next_deadline() && *access_log_->next_deadline() <= now_) access_log_->flush(now_);
+}
+
 void EventLoop::keep_house() {
   if (housekeeping_due_ ? *housekeeping_due_ > now_ : !has_served_) return;
   has_served_ = false;
@@ -294,9 +327,9 @@ void EventLoop::drain(const DrainOrder& order) {
   keep_nearest(drain_deadline_, now_ + order.grace);
   keep_nearest(idle_deadline_, now_ + std::min(order.grace, order.idle_grace));
   if (!std::exchange(draining_, true)) connections_.for_each([](Connection& c) { c.announce_close(); });
-  acceptor_.close(order.serve_backlog, [this](os::Accepted accepted) {
+  acceptor_.close(order.serve_backlog, [this](os::Accepted accepted, std::uint64_t key) {
     if (!accepted.fd.valid()) return false;
-    begin_connection(std::move(accepted.fd));
+    begin_connection(std::move(accepted), key);
     return true;
   });
   // Not delivered: the master waits for it only for a while.
@@ -333,6 +366,7 @@ void EventLoop::cut_what_is_over() {
 std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() {
   std::optional<os::TimePoint> nearest = acceptor_.next_deadline();
   keep_nearest(nearest, housekeeping_due_);
+  if (access_log_) keep_nearest(nearest, access_log_->next_deadline());
   for (const DeadlineList* list : lists()) keep_nearest(nearest, list->next_deadline());
   if (draining_) {
     // A deadline that has passed has done its work; idle connections after it are cut in the turn they become idle.

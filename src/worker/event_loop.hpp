@@ -12,6 +12,7 @@
 #include "http/limits.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/inheritance.hpp"
+#include "log/access_log.hpp"
 #include "os/clock.hpp"
 #include "os/epoll.hpp"
 #include "os/signals.hpp"
@@ -33,7 +34,7 @@ class EventLoop {
 
  private:
   EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-            http::Handler& handler, os::Epoll epoll, os::SignalFd signals);
+            http::Handler& handler, os::Epoll epoll, os::SignalFd signals, std::unique_ptr<log::AccessLog> access_log);
 
   void turn();
   void dispatch(std::uint64_t key, std::uint32_t events);
@@ -41,12 +42,13 @@ class EventLoop {
   void obey(ipc::Channel::Received received);
   void read_signals();
   void accept(std::uint64_t key);
-  void begin_connection(os::UniqueFd socket);
+  void begin_connection(os::Accepted accepted, std::uint64_t listener);
   void refuse_to_accept(int error);
   void settle(Connection& connection);
   void handle_late();
   void update_accepting();
   void keep_house();
+  void keep_access_log();
   void complain_of_full_table();
 
   struct DrainOrder {
@@ -64,6 +66,7 @@ class EventLoop {
   ipc::Channel channel_;
   http::Handler* handler_;
   http::Limits limits_;
+  std::unique_ptr<log::AccessLog> access_log_;  // nullptr: the pool has none
   Service service_;
   ipc::WorkerCell* cell_;
   os::Epoll epoll_;

@@ -156,6 +156,7 @@ def test_an_idle_connection_costs_at_most_two_kibibytes_of_user_space(session):
     before = worker_memory(worker)
     idle += [idle_connection() for _ in range(number)]
     each = (worker_memory(worker) - before) / number
+    print(f"{each:.0f} bytes of user space for an idle connection")
     assert each <= 2048, f"{each:.0f} bytes for an idle connection"
     for connection in idle:
         connection.close()

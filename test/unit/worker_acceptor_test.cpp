@@ -76,7 +76,7 @@ std::multiset<std::uint64_t> keys_told(os::Epoll& epoll) {
 // Closes the acceptor; the connections that it hands over, of which no more than `most` are wanted.
 std::vector<os::UniqueFd> close_and_take(Acceptor& acceptor, std::uint64_t serve_backlog, std::size_t most) {
   std::vector<os::UniqueFd> taken;
-  acceptor.close(serve_backlog, [&](os::Accepted accepted) {
+  acceptor.close(serve_backlog, [&](os::Accepted accepted, std::uint64_t /*key*/) {
     if (!accepted.fd.valid()) return false;
     taken.push_back(std::move(accepted.fd));
     return taken.size() < most;

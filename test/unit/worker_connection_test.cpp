@@ -54,7 +54,7 @@ struct Pair {
     constexpr int kSmall = 4096;  // so that an answer does not fit
     REQUIRE(os::set_option(ends->first.get(), SOL_SOCKET, SO_SNDBUF, "SO_SNDBUF", kSmall));
     service.handler = handler != nullptr ? handler : &echo;
-    connection = std::make_unique<Connection>(std::move(ends->first), 77, service);
+    connection = std::make_unique<Connection>(std::move(ends->first), 77, service, Peer{});
   }
 
   void send(std::string_view bytes) {
@@ -289,7 +289,7 @@ TEST_CASE("a connection that cannot be watched is over") {
   Pair pair;
   auto epoll = os::Epoll::create();
   REQUIRE(epoll.has_value());
-  Connection of_a_file{os::UniqueFd{::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)}, 1, pair.service};
+  Connection of_a_file{os::UniqueFd{::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)}, 1, pair.service, Peer{}};
   of_a_file.update_interest(*epoll);  // EPERM: epoll_ctl(2)
   CHECK(of_a_file.waiting() == Waiting::kNothing);
 }
@@ -300,8 +300,8 @@ TEST_CASE("connections are found by their key while they live") {
   const Service service{.handler = &echo, .limits = &limits};
   ConnectionTable table;
   auto ends = os::make_socket_pair(SOCK_STREAM);
-  Connection& first = table.add(std::move(ends->first), service);
-  Connection& second = table.add(std::move(ends->second), service);
+  Connection& first = table.add(std::move(ends->first), service, {});
+  Connection& second = table.add(std::move(ends->second), service, {});
   CHECK(table.size() == 2);
   CHECK(table.find(first.key()) == &first);
   CHECK(table.find(second.key()) == &second);
@@ -321,12 +321,12 @@ TEST_CASE("an event of a connection that is gone does not reach the one that got
   const os::UniqueFd origin{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
   constexpr int kNumber = 200;
   const auto again = [&] { return os::UniqueFd{::dup3(origin.get(), kNumber, O_CLOEXEC)}; };
-  const std::uint64_t stale = table.add(again(), service).key();
+  const std::uint64_t stale = table.add(again(), service, {}).key();
   table.remove(*table.find(stale));
   CHECK(table.size() == 0);
   CHECK(::fcntl(kNumber, F_GETFD) < 0);  // removing it closes it
   CHECK(table.find(stale) == nullptr);
-  Connection& next = table.add(again(), service);
+  Connection& next = table.add(again(), service, {});
   CHECK((next.key() & 0xFFFF'FFFFU) == (stale & 0xFFFF'FFFFU));
   CHECK(table.find(stale) == nullptr);
   CHECK(table.find(next.key()) == &next);
