@@ -92,6 +92,12 @@ enum class BodyUse : std::uint8_t {
   kKeep,  // collected, and handle() is called when it is whole
 };
 
+// Descriptors that a handler needs, so that a worker accepts no more connections than it can serve.
+struct DescriptorNeeds {
+  std::size_t held = 0;        // at any time: a root, a cache
+  std::size_t per_answer = 1;  // while one answer is made and sent: a file, a stored body
+};
+
 // What a worker runs for each request. Called on the worker's I/O thread, never blocks. An exception becomes the
 // answer 500.
 class Handler {
@@ -106,6 +112,7 @@ class Handler {
   // Asked when the head of a request with a body is whole.
   [[nodiscard]] virtual BodyUse body_use(const Request& /*request*/) { return BodyUse::kDrop; }
   [[nodiscard]] virtual Answer handle(const Request& request) = 0;
+  [[nodiscard]] virtual DescriptorNeeds descriptor_needs() const { return {}; }
   // Does what has become due by `now` (what a cache held too long), and says when it wants to be called again; nothing:
   // not before the next request. Called between requests.
   [[nodiscard]] virtual std::optional<os::TimePoint> do_housekeeping(os::TimePoint /*now*/) { return std::nullopt; }

@@ -53,10 +53,11 @@ std::uint64_t quota(ByteSize per_second, Duration round) {
 
 // A worker accepts only what it can serve (design.md section 7), and an answer may need a second descriptor for its
 // file: one that accepts until no descriptor is left can only answer 503.
-std::size_t connections_for(std::size_t descriptors, std::size_t listeners) {
-  constexpr std::size_t kOwnDescriptors = 16;  // standard ones, channel, epoll, signalfd, log, root, and a few to spare
-  const std::size_t taken = kOwnDescriptors + listeners;
-  return descriptors > taken + 2 ? (descriptors - taken) / 2 : 1;
+std::size_t connections_for(std::size_t descriptors, std::size_t listeners, const http::DescriptorNeeds& needs) {
+  constexpr std::size_t kOwnDescriptors = 16;  // standard ones, channel, epoll, signalfd, logs, and a few to spare
+  const std::size_t taken = kOwnDescriptors + listeners + needs.held;
+  const std::size_t each = 1 + needs.per_answer;
+  return descriptors > taken + each ? (descriptors - taken) / each : 1;
 }
 
 void keep_nearest(std::optional<os::TimePoint>& nearest, std::optional<os::TimePoint> other) {
@@ -115,8 +116,9 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       body_(pool.http.body_timeout),
       sending_(pool.http.send_timeout),
       lingering_(kLingerTime),
-      most_connections_(std::min<std::size_t>(pool.max_connections,
-                                              connections_for(os::descriptor_limit(), inheritance.listeners.size()))),
+      most_connections_(std::min<std::size_t>(
+          pool.max_connections,
+          connections_for(os::descriptor_limit(), inheritance.listeners.size(), handler.descriptor_needs()))),
       now_(os::now()) {}
 
 void EventLoop::run() {

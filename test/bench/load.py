@@ -116,14 +116,14 @@ def wait_listening(port):
 class Prongd:
     """One prongd that serves `folder`/site with some workers; its log is kept as (monotonic time, line)."""
 
-    def __init__(self, folder, workers, level="info", extra=""):
+    def __init__(self, folder, workers, level="info", extra="", app=None):
         self.port = free_port()
         self.lines = []
         self._changed = threading.Condition()
         config = Path(folder) / "prongd.toml"
         config.write_text(f'[log]\ntarget = "stderr"\nlevel = "{level}"\n[pool.bench]\n'
                           f'listen = ["127.0.0.1:{self.port}"]\nworkers = {workers}\n{extra}\n'
-                          f'static = {{ root = "{folder}/site" }}\n')
+                          + (app or f'static = {{ root = "{folder}/site" }}') + "\n")
         self.popen = subprocess.Popen([PRONGD, "--config", str(config)], stderr=subprocess.PIPE, text=True)
         self.pid = self.popen.pid
         self._thread = threading.Thread(target=self._read, daemon=True)
