@@ -13,6 +13,7 @@ namespace prong::http {
 namespace {
 
 constexpr std::uint16_t kBadRequest = 400;
+constexpr std::uint16_t kContentTooLarge = 413;
 constexpr std::uint16_t kTooManyFields = 431;
 constexpr std::uint16_t kNotImplemented = 501;
 constexpr std::uint16_t kVersionNotSupported = 505;
@@ -43,6 +44,11 @@ bool is_line_of_request(std::string_view line) {
   return version.starts_with(" HTTP/") && is_version(version.substr(6, 3)) && version.ends_with('\r');
 }
 
+// Methods of RTSP, and of the preface of HTTP/2, that llhttp knows and takes for no request of HTTP/1.
+bool knows_for_others(std::uint8_t method) {
+  return method == HTTP_PRI || (method >= HTTP_DESCRIBE && method <= HTTP_FLUSH);
+}
+
 }  // namespace
 
 struct Parser::Implementation {
@@ -53,6 +59,7 @@ struct Parser::Implementation {
   [[nodiscard]] bool is_framing(const char* end);
   [[nodiscard]] std::uint16_t classify(std::span<const char> request, llhttp_errno_t error) const;
   void judge_unknown_method(std::span<const char> request);
+  [[nodiscard]] bool lacks_version(std::span<const char> request) const;
   int fail(std::uint16_t status);
   [[nodiscard]] std::uint32_t offset(const char* at) const { return static_cast<std::uint32_t>(at - begin); }
   void extend(Piece& piece, const char* at, std::size_t size) const;
@@ -68,6 +75,7 @@ struct Parser::Implementation {
   static int on_header_field_complete(llhttp_t* parser);
   static int on_headers_complete(llhttp_t* parser);
   static int on_body(llhttp_t* parser, const char* at, std::size_t size);
+  static int on_chunk_header(llhttp_t* parser);
   static int on_message_complete(llhttp_t* parser);
   static llhttp_settings_t make_settings();
 
@@ -98,6 +106,7 @@ llhttp_settings_t Parser::Implementation::make_settings() {
   settings.on_header_field_complete = on_header_field_complete;
   settings.on_headers_complete = on_headers_complete;
   settings.on_body = on_body;
+  settings.on_chunk_header = on_chunk_header;
   settings.on_message_complete = on_message_complete;
   return settings;
 }
@@ -138,13 +147,17 @@ std::size_t Parser::Implementation::parse(std::span<const char> request, std::si
   const bool paused = error == HPE_PAUSED;
   const char* const reached = paused ? llhttp_get_error_pos(&llhttp) : request.data() + request.size();
   if (in_chunks && (paused || error == HPE_OK) && !is_framing(reached)) error = HPE_USER;
+  if (error == HPE_OK && lacks_version(request)) {
+    failure = kBadRequest;
+    error = HPE_USER;
+  }
   if (error == HPE_OK) return request.size();
   if (error == HPE_PAUSED) {
     const auto end = static_cast<std::size_t>(reached - request.data());
     if (state == State::kHeadDone || !head_found.has_body()) head_found.size = static_cast<std::uint32_t>(end);
     return end;
   }
-  if (error == HPE_INVALID_METHOD) {
+  if (error == HPE_INVALID_METHOD || (!version_seen && knows_for_others(llhttp.method) && head_found.target.size > 0)) {
     method_unknown = true;
     state = State::kHead;
     judge_unknown_method(request);
@@ -153,6 +166,13 @@ std::size_t Parser::Implementation::parse(std::span<const char> request, std::si
   if (failure == 0) failure = classify(request, error);
   state = State::kFailed;
   return request.size();
+}
+
+// The byte behind the target is there, and no version can follow: "GET /" and the end of the line, HTTP/0.9.
+bool Parser::Implementation::lacks_version(std::span<const char> request) const {
+  const std::size_t target_end = std::size_t{head_found.target.offset} + head_found.target.size;
+  return state == State::kHead && !version_seen && head_found.target.size > 0 && request.size() > target_end &&
+         (request[target_end] == '\r' || request[target_end] == '\n');
 }
 
 // llhttp knows a fixed set of versions and stops at the first byte that fits none of them.
@@ -228,20 +248,18 @@ int Parser::Implementation::on_version_complete(llhttp_t* parser) {
 
 int Parser::Implementation::on_header_field(llhttp_t* parser, const char* at, std::size_t size) {
   Implementation& self = of(parser);
+  if (size == 0) return HPE_OK;
+  const bool begins = !std::exchange(self.in_name, true);
   // A trailer is read and dropped.
-  if (self.state != State::kHead || size == 0) return HPE_OK;
+  if (self.state != State::kHead) return HPE_OK;
   std::vector<HeaderPosition>& fields = self.head_found.fields;
-  if (!self.in_name) {
-    fields.push_back({.name_offset = self.offset(at)});
-    self.in_name = true;
-  }
+  if (begins) fields.push_back({.name_offset = self.offset(at)});
   fields.back().name_size += static_cast<std::uint32_t>(size);
   return HPE_OK;
 }
 
 int Parser::Implementation::on_header_field_complete(llhttp_t* parser) {
   Implementation& self = of(parser);
-  if (self.state != State::kHead) return HPE_OK;
   if (!std::exchange(self.in_name, false)) return self.fail(kBadRequest);  // it has no name
   return self.head_found.fields.size() > self.max_fields ? self.fail(kTooManyFields) : HPE_OK;
 }
@@ -251,7 +269,6 @@ int Parser::Implementation::on_headers_complete(llhttp_t* parser) {
   RequestHead& head = self.head_found;
   // "GET /" without a version is HTTP/0.9.
   if (!self.version_seen) return self.fail(kBadRequest);
-  head.keep_alive = llhttp_should_keep_alive(parser) != 0;
   head.chunked = (parser->flags & F_CHUNKED) != 0;
   head.length = head.chunked ? 0 : parser->content_length;
   // RFC 9110 section 7.8: a server may ignore Upgrade, and goes on in HTTP/1.1.
@@ -269,6 +286,12 @@ int Parser::Implementation::on_body(llhttp_t* parser, const char* at, std::size_
   }
   self.intake->take({at, size});
   return HPE_OK;
+}
+
+// A size that is too large is refused before its data comes, which may be never.
+int Parser::Implementation::on_chunk_header(llhttp_t* parser) {
+  Implementation& self = of(parser);
+  return self.intake->is_too_much(parser->content_length) ? self.fail(kContentTooLarge) : HPE_OK;
 }
 
 int Parser::Implementation::on_message_complete(llhttp_t* parser) {

@@ -131,7 +131,21 @@ struct KnownFields {
   std::string_view coding;
   bool expects_continue = false;
   bool expects_else = false;
+  bool says_close = false;
+  bool says_keep_alive = false;
 };
+
+// The options of one Connection field (RFC 9110 section 7.6.1); those that are not ours mean nothing here.
+void read_connection(std::string_view options, KnownFields& known) {
+  while (!options.empty()) {
+    std::string_view option = options.substr(0, options.find(','));
+    options.remove_prefix(std::min(option.size() + 1, options.size()));
+    while (!option.empty() && is_space(option.front())) option.remove_prefix(1);
+    while (!option.empty() && is_space(option.back())) option.remove_suffix(1);
+    if (equals_ignoring_case(option, "close")) known.says_close = true;
+    if (equals_ignoring_case(option, "keep-alive")) known.says_keep_alive = true;
+  }
+}
 
 KnownFields known_fields(const RequestHeaders& headers) {
   KnownFields known;
@@ -143,6 +157,8 @@ KnownFields known_fields(const RequestHeaders& headers) {
     } else if (equals_ignoring_case(header.name, "Transfer-Encoding")) {
       ++known.codings;
       known.coding = header.value;
+    } else if (equals_ignoring_case(header.name, "Connection")) {
+      read_connection(header.value, known);
     } else if (equals_ignoring_case(header.name, "Expect")) {
       (equals_ignoring_case(header.value, "100-continue") ? known.expects_continue : known.expects_else) = true;
     }
@@ -190,6 +206,8 @@ std::expected<CheckedHead, std::uint16_t> check_head(std::string_view bytes, Req
   if (const std::uint16_t status = check_coding(known, head); status != 0) return std::unexpected(status);
   // RFC 9110 section 10.1.1: HTTP/1.0 has no expectations.
   if (head.version_minor > 0 && known.expects_else) return std::unexpected(kExpectationFailed);
+  // RFC 9112 section 9.3: close comes first, in any version.
+  head.keep_alive = !known.says_close && (head.version_minor > 0 || known.says_keep_alive);
   if (!apply_policy(bytes, head, limits.underscore_names)) return std::unexpected(kBadRequest);
   return CheckedHead{.expects_continue = head.version_minor > 0 && known.expects_continue};
 }

@@ -27,7 +27,7 @@ struct RequestHead {
   std::vector<HeaderPosition> fields = {};  // of their names; check_head() adds the values
   std::uint32_t size = 0;                   // with the empty line
   std::uint8_t version_minor = 0;
-  bool keep_alive = false;   // by the version and the Connection field
+  bool keep_alive = false;   // by the version and the Connection field; check_head() finds it
   bool chunked = false;      // the body comes in chunks
   std::uint64_t length = 0;  // else: the size of the body
 

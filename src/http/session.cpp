@@ -167,9 +167,7 @@ bool Session::step(Cursor& cursor) {
 // Why the body, as far as it came, is not taken; 0 when it is.
 std::uint16_t Session::body_refusal() const {
   if (!intake_) return 0;
-  const Limits& limits = *context_.limits;
-  const ByteSize most = intake_->kept ? limits.max_body : std::min(limits.max_body, limits.max_dropped_body);
-  if (intake_->size > most.bytes) return kContentTooLarge;
+  if (intake_->is_too_much(0)) return kContentTooLarge;
   return intake_->failure ? kInsufficientStorage : 0;
 }
 
