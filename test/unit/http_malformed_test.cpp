@@ -46,7 +46,7 @@ const std::vector<Case>& cases() {
       {"a method that is no token", line("G(T / HTTP/1.1"), 400},
       {"no method", line(" / HTTP/1.1"), 400},
       {"CONNECT", line("CONNECT h:80 HTTP/1.1"), 501},
-      {"a method of RTSP", line("DESCRIBE / HTTP/1.1"), 400},
+      {"a method of RTSP", line("DESCRIBE / HTTP/1.1"), 501},
       {"RTSP", line("OPTIONS / RTSP/1.0"), 400},
       {"no version", line("GET /"), 400},
       {"a space and no version", line("GET / "), 400},
