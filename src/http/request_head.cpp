@@ -1,6 +1,7 @@
 #include "http/request_head.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 namespace prong::http {
@@ -21,9 +22,6 @@ bool is_space(char byte) {
 bool is_digit(char byte) {
   return byte >= '0' && byte <= '9';
 }
-bool is_alpha(char byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-}
 bool is_hex(char byte) {
   return is_digit(byte) || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
 }
@@ -35,10 +33,21 @@ struct Target {
   std::string_view query = {};
 };
 
+// unreserved and sub-delims of RFC 3986 section 2. A table, because each byte of each Host is looked up.
+constexpr std::array<bool, 256> make_name_chars() {
+  std::array<bool, 256> table{};
+  for (const char byte : std::string_view("-._~!$&'()*+,;=")) table[static_cast<unsigned char>(byte)] = true;
+  for (unsigned char byte = '0'; byte <= '9'; ++byte) table[byte] = true;
+  for (unsigned char byte = 'a'; byte <= 'z'; ++byte) table[byte] = true;
+  for (unsigned char byte = 'A'; byte <= 'Z'; ++byte) table[byte] = true;
+  return table;
+}
+constexpr std::array<bool, 256> kNameChars = make_name_chars();
+
 // RFC 3986 section 3.2.2: the characters of a reg-name but for '%', and those of an IPv6 literal.
 bool is_host_char(char byte, bool bracketed) {
   if (bracketed) return is_hex(byte) || byte == ':' || byte == '.';
-  return is_alpha(byte) || is_digit(byte) || std::string_view("-._~!$&'()*+,;=").find(byte) != std::string_view::npos;
+  return kNameChars[static_cast<unsigned char>(byte)];
 }
 
 // uri-host [ ":" port ] of RFC 9110 section 7.2. An empty host is one: the client knows no name.

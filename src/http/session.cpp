@@ -85,7 +85,7 @@ void Session::answer(Response response) {
   assert(stage_ == Stage::kAwaiting);
   stage_ = Stage::kReading;
   Cursor cursor{.bytes = input_, .next = parsed_};
-  finish_request(cursor, std::move(response));
+  finish_request(cursor, request_at(cursor), std::move(response));
   run(cursor);
   keep(cursor);
 }
@@ -202,19 +202,20 @@ void Session::complete(Cursor& cursor) {
 void Session::handle(Cursor& cursor, AfterAnswer after) {
   ++requests_;
   after_ = after;
-  Answer answer = call_handler(request_at(cursor));
+  const Request request = request_at(cursor);
+  Answer answer = call_handler(request);
   if (auto* const response = std::get_if<Response>(&answer))
-    finish_request(cursor, std::move(*response));
+    finish_request(cursor, request, std::move(*response));
   else
     stage_ = Stage::kAwaiting;
 }
 
 // The answer is known: the request's bytes are not needed any more.
-void Session::finish_request(Cursor& cursor, Response response) {
+void Session::finish_request(Cursor& cursor, const Request& request, Response&& response) {
   const AfterAnswer after = after_answer(cursor);
   const bool all_read = parser_.state() == Parser::State::kComplete && cursor.rest() == 0;
   if (after == AfterAnswer::kClose) lingering_ = close_announced_ || !all_read;
-  send(request_at(cursor), std::move(response), after);
+  send(request, std::move(response), after);
   parser_.reset();
   intake_.reset();
   cursor.start = cursor.next;
@@ -270,7 +271,7 @@ void Session::refuse(const Cursor& cursor, std::uint16_t status) {
   send(request, error_response(status), AfterAnswer::kClose);
 }
 
-void Session::send(const Request& request, Response response, AfterAnswer after) {
+void Session::send(const Request& request, Response&& response, AfterAnswer after) {
   const std::uint64_t begin = output_.end_of_stream();
   HeadFields fields{.date = cached_date(context_.clock()), .server = context_.limits->server_header};
   const bool has_body = !forbids_body(response.status);
@@ -291,7 +292,7 @@ void Session::send(const Request& request, Response response, AfterAnswer after)
   if (stage_ == Stage::kReading && !broken_) end_answer();
 }
 
-void Session::send_body(Body body, bool chunked) {
+void Session::send_body(Body&& body, bool chunked) {
   if (auto* const text = std::get_if<std::string>(&body)) return output_.append(std::move(*text));
   if (const auto* const text = std::get_if<std::string_view>(&body)) return output_.append(*text);
   if (auto* const file = std::get_if<FileBody>(&body)) return output_.append(std::move(*file));

@@ -136,14 +136,14 @@ class Session {
   void begin_body(Cursor& cursor);
   void complete(Cursor& cursor);
   void handle(Cursor& cursor, AfterAnswer after);
-  void finish_request(Cursor& cursor, Response response);
+  void finish_request(Cursor& cursor, const Request& request, Response&& response);
   [[nodiscard]] AfterAnswer after_answer(const Cursor& cursor);
   [[nodiscard]] Request request_at(const Cursor& cursor) const;
   [[nodiscard]] std::optional<BodyUse> ask_body_use(const Request& request);
   [[nodiscard]] Answer call_handler(const Request& request);
   void refuse(const Cursor& cursor, std::uint16_t status);
-  void send(const Request& request, Response response, AfterAnswer after);
-  void send_body(Body body, bool chunked);
+  void send(const Request& request, Response&& response, AfterAnswer after);
+  void send_body(Body&& body, bool chunked);
   void pull(Pulled which = Pulled::kAgain);
   [[nodiscard]] BodySource::State read_source(std::string& data);
   void append_data(std::string_view data);
