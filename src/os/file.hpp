@@ -9,13 +9,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "os/unique_fd.hpp"
 
 namespace prong::os {
 
-enum class FileKind : std::uint8_t { kRegular, kDirectory, kOther };
+enum class FileKind : std::uint8_t { kRegular, kDirectory, kLink, kOther };
 
 struct FileInfo {
   FileKind kind = FileKind::kOther;
@@ -30,14 +31,40 @@ struct FileInfo {
 // Whether this kernel and its sandbox let us use openat2(2) (Linux 5.6): without it nothing keeps names inside.
 [[nodiscard]] Result<void> check_open_beneath();
 
+// Which symbolic links are followed on the way from a directory to a name below it.
+enum class Links : std::uint8_t {
+  kNone,      // a name that contains one fails with ELOOP
+  kBeneath,   // those that end below the directory, wherever they lead through; others fail with EXDEV
+  kAnywhere,  // all, but for the magic ones of proc(5)
+};
+
 // Opens for reading, below `directory`: "..", absolute names and symbolic links that lead out fail with EXDEV, and so
 // does a race with a rename that could (after some tries, with EAGAIN). Never blocks on a FIFO or a terminal. `name` is
-// relative; "." is the directory itself. The error is a plain errno, since most are a client's mistake that nobody
-// logs.
-[[nodiscard]] std::expected<UniqueFd, int> open_beneath(int directory, const char* name);
+// relative; "." is the directory itself. With kAnywhere it is the caller's business that no ".." is in it. The error is
+// a plain errno, since most are a client's mistake that nobody logs.
+[[nodiscard]] std::expected<UniqueFd, int> open_beneath(int directory, const char* name, Links links = Links::kBeneath);
 
 // What an open descriptor is.
 [[nodiscard]] std::expected<FileInfo, int> file_info(int fd);
+
+// What a name below `directory` is, by the same rules as open_beneath(), but it need not be readable.
+[[nodiscard]] std::expected<FileInfo, int> file_info_beneath(int directory, const char* name, Links links);
+
+struct DirectoryEntry {
+  std::string name;
+  FileInfo info;  // of a symbolic link itself: kLink
+};
+struct DirectoryContent {
+  std::vector<DirectoryEntry> entries;  // in no order, without "." and ".."
+  bool is_whole = true;
+};
+// What is in a directory that was opened for reading; names that `wanted` refuses are left out and not looked at. At
+// most `most` entries: then it stops, with is_whole false. An entry that vanishes meanwhile is left out.
+[[nodiscard]] std::expected<DirectoryContent, int> read_directory(int directory, std::size_t most,
+                                                                  bool (*wanted)(std::string_view name));
+
+// The whole of a file that people write, such as a configuration: an error if it has more than `most` bytes.
+[[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t most);
 
 // A file that has no name and is gone with its last descriptor, for reading and writing (O_TMPFILE, open(2)).
 [[nodiscard]] Result<UniqueFd> open_unnamed_file(const std::string& directory);

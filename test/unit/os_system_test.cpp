@@ -5,12 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <string>
 
 #include "config_folder.hpp"
 #include "forked.hpp"
+#include "os/clock.hpp"
 #include "os/cpu.hpp"
 #include "os/file.hpp"
 #include "os/shared_memory.hpp"
@@ -114,6 +117,105 @@ TEST_CASE("a file below a directory is opened; a way out of it is not") {
   CHECK(open_beneath(root->get(), "gone").error() == ENOENT);
   CHECK(open_beneath(root->get(), "sub/a.txt/x").error() == ENOTDIR);
   CHECK(check_open_beneath().has_value());
+}
+
+TEST_CASE("which links are followed below a directory is the caller's choice") {
+  const Folder folder;
+  (void)folder.write("root/sub/a.txt", "hello");
+  (void)folder.write("root-too/a.txt", "beside");
+  (void)folder.write("secret", "secret");
+  const auto link = [&](const std::string& target, const std::string& name) {
+    REQUIRE(::symlink(target.c_str(), folder.path("root/" + name).c_str()) == 0);
+  };
+  link("sub/a.txt", "relative");
+  link("sub", "relative-folder");
+  link(folder.path("root/sub/a.txt"), "absolute");
+  link(folder.path("root/sub"), "absolute-folder");
+  link("../root/sub/a.txt", "roundabout");
+  link(folder.path("root"), "self");
+  link("../secret", "out");
+  link(folder.path("secret"), "absolute-out");
+  link(folder.path("root-too"), "beside");
+  link(folder.path("root/out"), "absolute-then-out");
+  link("/proc/self/root", "magic");
+  link("loop", "loop");
+  link(folder.path("root/none"), "dangling");
+  const auto root = open_directory(folder.path("root"));
+  REQUIRE(root.has_value());
+  const auto size = [&](const char* name, Links links) {
+    const auto info = file_info_beneath(root->get(), name, links);
+    const auto file = open_beneath(root->get(), name, links);
+    CHECK(file.has_value() == info.has_value());
+    if (!info && !file) CHECK(info.error() == file.error());
+    return info ? static_cast<int>(info->size) : -info.error();
+  };
+  for (const char* name : {"relative", "absolute", "roundabout", "relative-folder/a.txt", "absolute-folder/a.txt",
+                           "self/sub/a.txt", "self/absolute", "self/self/roundabout"}) {
+    INFO(name);
+    CHECK(size(name, Links::kNone) == -ELOOP);
+    CHECK(size(name, Links::kBeneath) == 5);
+    CHECK(size(name, Links::kAnywhere) == 5);
+  }
+  for (const char* name : {"out", "absolute-out", "beside/a.txt", "absolute-then-out", "self/out"}) {
+    INFO(name);
+    CHECK(size(name, Links::kNone) == -ELOOP);
+    CHECK(size(name, Links::kBeneath) == -EXDEV);
+    CHECK(size(name, Links::kAnywhere) == 6);
+  }
+  for (const Links links : {Links::kNone, Links::kBeneath, Links::kAnywhere}) {
+    CHECK(size("sub/a.txt", links) == 5);
+    CHECK(size("none", links) == -ENOENT);
+    CHECK(size("loop", links) == -ELOOP);
+    CHECK(size("magic/etc/passwd", links) < 0);
+  }
+  CHECK(size("dangling", Links::kBeneath) == -EXDEV);
+  CHECK(size("../root/sub/a.txt", Links::kBeneath) == -EXDEV);
+  CHECK(size("self/../root/sub/a.txt", Links::kBeneath) == -EXDEV);
+  const auto self = open_beneath(root->get(), "self");
+  REQUIRE(self.has_value());
+  CHECK(file_info(self->get())->inode == file_info(root->get())->inode);
+}
+
+TEST_CASE("a directory is read without hidden names, links as links, and not beyond the limit") {
+  const Folder folder;
+  (void)folder.write("a", "12345");
+  (void)folder.write(".hidden", "");
+  (void)folder.write("sub/b", "");
+  REQUIRE(::symlink("/etc/passwd", folder.path("link").c_str()) == 0);
+  REQUIRE(::mkfifo(folder.path("fifo").c_str(), 0600) == 0);
+  const auto directory = open_directory(folder.path());
+  const auto wanted = [](std::string_view name) { return !name.starts_with('.'); };
+  auto content = read_directory(directory->get(), 100, wanted);
+  REQUIRE(content.has_value());
+  CHECK(content->is_whole);
+  std::ranges::sort(content->entries, {}, &DirectoryEntry::name);
+  std::string seen;
+  for (const DirectoryEntry& entry : content->entries)
+    seen += entry.name + ' ' + std::to_string(static_cast<int>(entry.info.kind)) + ' ';
+  CHECK(seen == "a 0 fifo 3 link 2 sub 1 ");
+  CHECK(content->entries[0].info.size == 5);
+  CHECK(read_directory(directory->get(), 4, wanted)->is_whole);
+  const auto part = read_directory(directory->get(), 3, wanted);
+  CHECK(part->entries.size() == 3);
+  CHECK_FALSE(part->is_whole);
+  CHECK(read_directory(-1, 3, wanted).error() == EBADF);
+}
+
+TEST_CASE("a small file is read whole, and a larger one is an error") {
+  const Folder folder;
+  const std::string path = folder.write("a", "12345");
+  CHECK(read_file(path, 5) == "12345");
+  CHECK(read_file(path, 100) == "12345");
+  CHECK(read_file(path, 4).error().message == "cannot read \"" + path + "\": it has more than 4 bytes");
+  CHECK(read_file(folder.path("none"), 4).error().error_number == ENOENT);
+  CHECK_FALSE(read_file(folder.path(), 4).has_value());
+}
+
+TEST_CASE("the coarse clock is the clock, a tick behind at most") {
+  const TimePoint before = now();
+  const TimePoint coarse = coarse_now();
+  CHECK(coarse <= now());
+  CHECK(before - coarse < std::chrono::milliseconds{100});
 }
 
 TEST_CASE("opening a FIFO that nobody writes to does not block") {
