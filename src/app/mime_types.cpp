@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstddef>
+#include <utility>
+
+#include "os/file.hpp"
 
 namespace prong::app {
 namespace {
@@ -129,9 +133,70 @@ char lower(char byte) {
   return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
 }
 
+// Debian's file has 72 KiB; this is for a wrong path.
+constexpr std::size_t kMostFileBytes = std::size_t{4} << 20U;
+
+constexpr std::string_view kSpace = " \t\r";
+
+// Takes the next word off. Empty: there is none.
+std::string_view take_word(std::string_view& line) {
+  line.remove_prefix(std::min(line.find_first_not_of(kSpace), line.size()));
+  const std::string_view word = line.substr(0, line.find_first_of(kSpace));
+  line.remove_prefix(word.size());
+  return word;
+}
+
+bool is_printable(std::string_view word) {
+  return std::ranges::all_of(word, [](char byte) { return byte > ' ' && byte < 0x7F; });
+}
+
+std::string with_charset(std::string_view type) {
+  constexpr std::string_view kJavaScript = "text/javascript";
+  if (type == "application/javascript" || type == "application/x-javascript") type = kJavaScript;
+  std::string result(type);
+  if (type.starts_with("text/")) result += "; charset=utf-8";
+  return result;
+}
+
+std::string_view built_in(std::string_view extension) {
+  const auto* const found = std::ranges::lower_bound(kMimeTypes, extension, {}, &MimeType::extension);
+  return found != kMimeTypes.end() && found->extension == extension ? found->type : std::string_view();
+}
+
 }  // namespace
 
-std::string_view mime_type(std::string_view file_name) {
+MimeTypes MimeTypes::parse(std::string_view text) {
+  MimeTypes result;
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    line = line.substr(0, line.find('#'));
+    const std::string_view type = take_word(line);
+    if (!type.contains('/') || !is_printable(type)) continue;
+    bool is_new = true;
+    for (std::string_view word = take_word(line); !word.empty(); word = take_word(line)) {
+      if (word.size() > kLongestExtension) continue;
+      if (std::exchange(is_new, false)) result.types_.push_back(with_charset(type));
+      std::string extension(word);
+      std::ranges::transform(extension, extension.begin(), lower);
+      result.entries_.push_back({.extension = std::move(extension),
+                                 .type = static_cast<std::uint32_t>(result.types_.size() - 1)});
+    }
+  }
+  // The last of equals comes first, and the others are never found.
+  std::ranges::reverse(result.entries_);
+  std::ranges::stable_sort(result.entries_, {}, &Entry::extension);
+  return result;
+}
+
+Result<MimeTypes> MimeTypes::load(const std::string& path) {
+  const auto text = os::read_file(path, kMostFileBytes);
+  if (text) return parse(*text);
+  if (text.error().error_number == ENOENT) return MimeTypes();
+  return failure(text.error());
+}
+
+std::string_view MimeTypes::of(std::string_view file_name) const {
   const std::string_view base = file_name.substr(file_name.rfind('/') + 1);
   const std::size_t dot = base.rfind('.');
   if (dot == std::string_view::npos) return {};
@@ -140,8 +205,9 @@ std::string_view mime_type(std::string_view file_name) {
   std::array<char, kLongestExtension> buffer{};
   std::ranges::transform(extension, buffer.begin(), lower);
   const std::string_view key(buffer.data(), extension.size());
-  const auto* const found = std::ranges::lower_bound(kMimeTypes, key, {}, &MimeType::extension);
-  return found != kMimeTypes.end() && found->extension == key ? found->type : std::string_view();
+  const auto found = std::ranges::lower_bound(entries_, key, {}, &Entry::extension);
+  if (found != entries_.end() && found->extension == key) return types_[found->type];
+  return built_in(key);
 }
 
 }  // namespace prong::app

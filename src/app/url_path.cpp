@@ -6,8 +6,6 @@
 namespace prong::app {
 namespace {
 
-constexpr std::uint16_t kBadRequest = 400;
-constexpr std::uint16_t kNotFound = 404;
 constexpr std::string_view kWellKnown = ".well-known";
 
 std::optional<unsigned> hex_value(char digit) {
@@ -17,24 +15,25 @@ std::optional<unsigned> hex_value(char digit) {
   return std::nullopt;
 }
 
-// Appends one part, decoded. The result is a status, or 0.
-std::uint16_t decode_part(std::string_view part, std::string& name) {
+// Appends one part, decoded.
+std::expected<void, PathError> decode_part(std::string_view part, std::string& name) {
   bool has_slash = false;
   for (std::size_t i = 0; i < part.size(); ++i) {
     char byte = part[i];
     if (byte == '%') {
-      if (part.size() - i < 3) return kBadRequest;
+      if (part.size() - i < 3) return std::unexpected(PathError::kMalformed);
       const std::optional<unsigned> high = hex_value(part[i + 1]);
       const std::optional<unsigned> low = hex_value(part[i + 2]);
-      if (!high || !low) return kBadRequest;
+      if (!high || !low) return std::unexpected(PathError::kMalformed);
       byte = static_cast<char>(*high * 16 + *low);
       i += 2;
       has_slash = has_slash || byte == '/';
     }
-    if (byte == '\0') return kBadRequest;
+    if (byte == '\0') return std::unexpected(PathError::kMalformed);
     name += byte;
   }
-  return has_slash ? kNotFound : 0;
+  if (has_slash) return std::unexpected(PathError::kNoName);
+  return {};
 }
 
 // Takes the last part off. False when there is none.
@@ -58,8 +57,8 @@ bool is_unreserved(char byte) {
 
 }  // namespace
 
-std::expected<UrlPath, std::uint16_t> parse_url_path(std::string_view path) {
-  if (!path.starts_with('/')) return std::unexpected(kBadRequest);
+std::expected<UrlPath, PathError> parse_url_path(std::string_view path) {
+  if (!path.starts_with('/')) return std::unexpected(PathError::kMalformed);
   UrlPath result;
   result.name.reserve(path.size());
   for (std::size_t at = 1; at <= path.size();) {
@@ -68,31 +67,46 @@ std::expected<UrlPath, std::uint16_t> parse_url_path(std::string_view path) {
     const std::size_t before = result.name.size();
     if (before > 0) result.name += '/';
     const std::size_t begin = result.name.size();
-    if (const std::uint16_t status = decode_part(part, result.name); status != 0) return std::unexpected(status);
-    const std::string_view decoded = std::string_view(result.name).substr(begin);
-    const bool goes_up = decoded == "..";
-    result.wants_directory = decoded.empty() || decoded == "." || goes_up;
+    if (const auto decoded = decode_part(part, result.name); !decoded) return std::unexpected(decoded.error());
+    const std::string_view added = std::string_view(result.name).substr(begin);
+    const bool goes_up = added == "..";
+    result.wants_directory = added.empty() || added == "." || goes_up;
     if (!result.wants_directory) continue;
     result.name.erase(before);
-    if (goes_up && !pop_part(result.name)) return std::unexpected(kBadRequest);
+    if (goes_up && !pop_part(result.name)) return std::unexpected(PathError::kMalformed);
   }
-  if (is_hidden(result.name)) return std::unexpected(kNotFound);
+  if (is_hidden(result.name)) return std::unexpected(PathError::kHidden);
   return result;
 }
 
-std::string directory_url_path(std::string_view name) {
+std::optional<std::string_view> plain_name(std::string_view path) {
+  if (!path.starts_with('/')) return std::nullopt;
+  char before = '/';
+  for (const char byte : path.substr(1)) {
+    if (byte == '%' || byte == '\0') return std::nullopt;
+    if (before == '/' && (byte == '/' || byte == '.')) return std::nullopt;
+    before = byte;
+  }
+  return path.substr(1);
+}
+
+void append_encoded(std::string& url, std::string_view name) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string path = "/";
   for (const char byte : name) {
     if (byte == '/' || is_unreserved(byte)) {
-      path += byte;
+      url += byte;
       continue;
     }
     const auto value = static_cast<unsigned char>(byte);
-    path += '%';
-    path += kDigits[value >> 4U];
-    path += kDigits[value & 0xFU];
+    url += '%';
+    url += kDigits[value >> 4U];
+    url += kDigits[value & 0xFU];
   }
+}
+
+std::string directory_url_path(std::string_view name) {
+  std::string path = "/";
+  append_encoded(path, name);
   if (!name.empty()) path += '/';
   return path;
 }

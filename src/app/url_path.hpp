@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,11 +14,21 @@ struct UrlPath {
   bool wants_directory = true;  // it ends in a slash or in a dot part
 };
 
-// Takes a percent-encoded absolute path apart (RFC 3986 sections 2.1, 3.3, 5.2.4). Empty parts are dropped. The error
-// is the status to answer with: 400 for what is no path (a bad escape, NUL, more ".." than there are parts), 404 for
-// what no file can be called (an encoded slash) or nobody shall see: a part that begins with a dot, but for
-// /.well-known (RFC 8615).
-[[nodiscard]] std::expected<UrlPath, std::uint16_t> parse_url_path(std::string_view path);
+enum class PathError : std::uint8_t {
+  kMalformed,  // no path: a bad escape, NUL, more ".." than there are parts
+  kNoName,     // no file can be called so: an encoded slash
+  kHidden,     // nobody shall see it: a part that begins with a dot, but for /.well-known (RFC 8615)
+};
+
+// Takes a percent-encoded absolute path apart (RFC 3986 sections 2.1, 3.3, 5.2.4). Empty parts are dropped.
+[[nodiscard]] std::expected<UrlPath, PathError> parse_url_path(std::string_view path);
+
+// What parse_url_path() would call a path in which nothing has to be decoded or left out, as most are: a part of
+// `path`, with the slash that it may end in. Nothing: it takes more than a look.
+[[nodiscard]] std::optional<std::string_view> plain_name(std::string_view path);
+
+// A relative name as a path is written in a URL: all but unreserved characters and slashes is percent-encoded.
+void append_encoded(std::string& url, std::string_view name);
 
 // The canonical path of a directory, encoded again: "/a%20b/". It never begins with two slashes, so that it cannot be
 // taken for another host when it stands in a Location.

@@ -8,7 +8,9 @@
 
 using namespace std::string_literals;
 using prong::app::directory_url_path;
+using prong::app::PathError;
 using prong::app::parse_url_path;
+using prong::app::plain_name;
 
 TEST_CASE("a path is decoded and made relative, without dots and empty parts") {
   struct Row {
@@ -39,20 +41,40 @@ TEST_CASE("what is no path, or leads out of the root, is 400") {
     INFO(path);
     const auto result = parse_url_path(path);
     REQUIRE_FALSE(result.has_value());
-    CHECK(result.error() == 400);
+    CHECK(result.error() == PathError::kMalformed);
   }
-  CHECK(parse_url_path("/a\0b"s).error() == 400);
+  CHECK(parse_url_path("/a\0b"s).error() == PathError::kMalformed);
 }
 
-TEST_CASE("an encoded slash and a hidden name are 404") {
-  for (const std::string_view path :
-       {"/a%2fb", "/a%2Fb", "/..%2fa", "/%2f", "/%2e%2e%2fa", "/.git", "/.git/config", "/a/.b", "/a/.b/c", "/%2egit",
-        "/...", "/.well-knownx", "/.well-known/.a", "/a/.well-known", "/..a"}) {
+TEST_CASE("an encoded slash is in no name, and a hidden name is refused") {
+  for (const std::string_view path : {"/a%2fb", "/a%2Fb", "/..%2fa", "/%2f", "/%2e%2e%2fa", "/.a%2fb"}) {
     INFO(path);
     const auto result = parse_url_path(path);
     REQUIRE_FALSE(result.has_value());
-    CHECK(result.error() == 404);
+    CHECK(result.error() == PathError::kNoName);
   }
+  for (const std::string_view path : {"/.git", "/.git/config", "/a/.b", "/a/.b/c", "/%2egit", "/...", "/.well-knownx",
+                                      "/.well-known/.a", "/a/.well-known", "/..a"}) {
+    INFO(path);
+    const auto result = parse_url_path(path);
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error() == PathError::kHidden);
+  }
+}
+
+TEST_CASE("a path in which nothing has to be done is its name as it stands") {
+  for (const std::string_view path : {"/", "/a", "/a/", "/a/b.c", "/a.", "/a..", "/a./b", "/a+b;c=d", "/\xc3\xa4", "/a\\b"}) {
+    INFO(path);
+    const auto name = plain_name(path);
+    const auto parsed = parse_url_path(path);
+    REQUIRE(name.has_value());
+    REQUIRE(parsed.has_value());
+    CHECK(*name == (parsed->wants_directory && !parsed->name.empty() ? parsed->name + '/' : parsed->name));
+  }
+  for (const std::string_view path : {"", "*", "a", "//", "//a", "/a//b", "/a//", "/.", "/..", "/.git", "/a/.", "/a/..",
+                                      "/a/./b", "/a/.b", "/%61", "/a%2fb", "/.well-known/x", "/%"})
+    CHECK_FALSE(plain_name(path).has_value());
+  CHECK_FALSE(plain_name("/a\0b"s).has_value());
 }
 
 TEST_CASE("a directory's path is encoded again and never names another host") {
