@@ -179,8 +179,8 @@ MimeTypes MimeTypes::parse(std::string_view text) {
       if (std::exchange(is_new, false)) result.types_.push_back(with_charset(type));
       std::string extension(word);
       std::ranges::transform(extension, extension.begin(), lower);
-      result.entries_.push_back({.extension = std::move(extension),
-                                 .type = static_cast<std::uint32_t>(result.types_.size() - 1)});
+      result.entries_.push_back(
+          {.extension = std::move(extension), .type = static_cast<std::uint32_t>(result.types_.size() - 1)});
     }
   }
   // The last of equals comes first, and the others are never found.

@@ -69,8 +69,8 @@ void RangeSet::add(ByteRange range) {
     }
     range = united(ranges_[i], range);
     place = std::min(place, i);
-    std::copy(ranges_.begin() + static_cast<std::ptrdiff_t>(i) + 1, ranges_.begin() + static_cast<std::ptrdiff_t>(size_),
-              ranges_.begin() + static_cast<std::ptrdiff_t>(i));
+    std::copy(ranges_.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+              ranges_.begin() + static_cast<std::ptrdiff_t>(size_), ranges_.begin() + static_cast<std::ptrdiff_t>(i));
     --size_;
     i = 0;  // what is larger now may touch one that it did not touch before
   }

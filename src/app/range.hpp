@@ -41,8 +41,8 @@ class RangeSet {
   std::size_t size_ = 0;
 };
 
-// The parts of `size` bytes that the value of a Range field asks for, in its order; those that overlap or touch are one,
-// in the place of the first. What is malformed, of another unit, or too much is kWhole; so is all of an empty
+// The parts of `size` bytes that the value of a Range field asks for, in its order; those that overlap or touch are
+// one, in the place of the first. What is malformed, of another unit, or too much is kWhole; so is all of an empty
 // representation, for which no Content-Range could be written.
 [[nodiscard]] RangeSet parse_range(std::string_view value, std::uint64_t size);
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/escape.hpp"
 #include "config/value.hpp"
@@ -47,6 +49,32 @@ bool is_token(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, allowed);
 }
 
+// The reader has refused control characters.
+bool is_header_value(std::string_view text) {
+  return !text.starts_with(' ') && !text.ends_with(' ');
+}
+
+constexpr std::array<std::string_view, 3> kCodings{"br", "zstd", "gzip"};
+
+// "404", "5xx".
+bool is_error_status(std::string_view text) {
+  if (text.size() != 3 || (text[0] != '4' && text[0] != '5')) return false;
+  const auto is_digit = [](char byte) { return byte >= '0' && byte <= '9'; };
+  return text.substr(1) == "xx" || (is_digit(text[1]) && is_digit(text[2]));
+}
+
+constexpr const char* kNameBelowHint = R"(write it relative to the root, without "..", for example "errors/404.html")";
+
+bool is_name_below(std::string_view name) {
+  if (name.empty() || name.ends_with('/')) return false;
+  while (!name.empty()) {
+    const std::string_view part = name.substr(0, name.find('/'));
+    if (part.empty() || part == "." || part == "..") return false;
+    name.remove_prefix(std::min(part.size() + 1, name.size()));
+  }
+  return true;
+}
+
 std::string in_lower_case(std::string_view text) {
   std::string lower{text};
   for (char& byte : lower)
@@ -63,10 +91,17 @@ std::optional<Error> why_no_header(std::string_view name, std::string_view value
   if (std::ranges::find(kOwn, in_lower_case(name)) != kOwn.end())
     return Error{.message = fmt::format("the header {} is written by prongd itself", in_quotes(name)),
                  .hint = "leave it out"};
-  // The reader has refused control characters.
-  if (value.starts_with(' ') || value.ends_with(' '))
+  if (!is_header_value(value))
     return Error{.message = fmt::format("the value of the header {} cannot be {}", in_quotes(name), in_quotes(value)),
                  .hint = "leave out the spaces around it"};
+  return std::nullopt;
+}
+
+// Why `path` cannot be read as a file; nothing when it can.
+std::optional<std::string> why_no_file(const std::string& path) {
+  struct stat status{};
+  if (stat(path.c_str(), &status) != 0 || access(path.c_str(), R_OK) != 0) return errno_text(errno);
+  if (!S_ISREG(status.st_mode)) return "it is no file";
   return std::nullopt;
 }
 
@@ -146,11 +181,61 @@ class Checker {
     // An empty root was not written, which the reader has told.
     if (const auto why = app.root.empty() ? std::nullopt : why_no_directory(app.root))
       complain(where, fmt::format("cannot serve {}: {}", in_quotes(app.root), *why));
+    const std::string table = name + ".static";
+    const auto at = [&](const std::string& key) { return position(table + '.' + key, pool.position); };
     for (std::size_t i = 0; i < app.index.size(); ++i)
       if (app.index[i].contains('/'))
-        complain(position(fmt::format("{}.static.index[{}]", name, i), pool.position),
-                 fmt::format("index file {} has a slash", in_quotes(app.index[i])),
+        complain(at(fmt::format("index[{}]", i)), fmt::format("index file {} has a slash", in_quotes(app.index[i])),
                  "write the name of a file; it is looked for in each directory");
+    if (const auto why = config_.position_of(table + ".mime_types") ? why_no_file(app.mime_types) : std::nullopt)
+      complain(at("mime_types"), fmt::format("cannot read {}: {}", in_quotes(app.mime_types), *why));
+    if (!is_header_value(app.default_type))
+      complain(at("default_type"), fmt::format("the type {} has spaces around it", in_quotes(app.default_type)));
+    if (!app.fallback.empty() && !is_name_below(app.fallback))
+      complain(at("fallback"), fmt::format("the fallback {} is no file of the root", in_quotes(app.fallback)),
+               kNameBelowHint);
+    check_codings(app, at);
+    check_cache_control(app, at);
+    check_error_pages(app, at);
+  }
+
+  template <class At>
+  void check_codings(const StaticConfig& app, const At& at) {
+    const std::vector<std::string>& codings = app.precompressed;
+    for (std::size_t i = 0; i < codings.size(); ++i) {
+      const std::string& coding = codings[i];
+      if (coding.empty()) continue;  // was of another type, which the reader has told
+      const Position where = at(fmt::format("precompressed[{}]", i));
+      if (std::ranges::find(kCodings, coding) == kCodings.end())
+        complain(where, fmt::format("the coding {} is not known", in_quotes(coding)),
+                 R"(write "br" for files that end in .br, "zstd" for .zst, "gzip" for .gz)");
+      else if (std::find(codings.begin(), codings.begin() + static_cast<std::ptrdiff_t>(i), coding) !=
+               codings.begin() + static_cast<std::ptrdiff_t>(i))
+        complain(where, fmt::format("the coding {} stands there twice", in_quotes(coding)));
+    }
+  }
+
+  template <class At>
+  void check_cache_control(const StaticConfig& app, const At& at) {
+    for (const auto& [pattern, value] : app.cache_control) {
+      const Position where = at("cache_control." + escaped(pattern));
+      if (pattern.empty())
+        complain(where, "an empty pattern matches no file", R"(write "*" for all files)");
+      else if (value.empty() || !is_header_value(value))
+        complain(where, fmt::format("Cache-Control cannot be {}", in_quotes(value)), R"(write for example "no-cache")");
+    }
+  }
+
+  template <class At>
+  void check_error_pages(const StaticConfig& app, const At& at) {
+    for (const auto& [status, page] : app.error_pages) {
+      const Position where = at("error_pages." + escaped(status));
+      if (!is_error_status(status))
+        complain(where, fmt::format("{} is no status of an error", in_quotes(status)),
+                 R"(write a number from "400" to "599", "4xx" or "5xx")");
+      if (!is_name_below(page))
+        complain(where, fmt::format("the error page {} is no file of the root", in_quotes(page)), kNameBelowHint);
+    }
   }
 
   void check_app(const RespondConfig& app, const PoolConfig& pool, const std::string& name) {

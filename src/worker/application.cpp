@@ -1,19 +1,65 @@
 #include "worker/application.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "app/respond.hpp"
 #include "app/static_files.hpp"
+#include "os/process.hpp"
 
 namespace prong::worker {
 namespace {
 
+// Of the descriptors that a worker may have; the rest is for connections and for files that are being sent.
+constexpr std::size_t kCacheShareOfDescriptors = 4;
+
+os::Links links_of(config::Symlinks symlinks) {
+  switch (symlinks) {
+    case config::Symlinks::kNever:
+      return os::Links::kNone;
+    case config::Symlinks::kInside:
+      return os::Links::kBeneath;
+    case config::Symlinks::kAnywhere:
+      break;
+  }
+  return os::Links::kAnywhere;
+}
+
+// By the names that config/check.cpp lets through.
+std::vector<app::Coding> codings_of(const std::vector<std::string>& names) {
+  std::vector<app::Coding> codings;
+  for (const app::Coding coding : {app::Coding::kBrotli, app::Coding::kZstandard, app::Coding::kGzip})
+    if (std::ranges::find(names, app::name_of(coding)) != names.end()) codings.push_back(coding);
+  std::ranges::sort(codings, {}, [&](app::Coding coding) { return std::ranges::find(names, app::name_of(coding)); });
+  return codings;
+}
+
+app::StaticSettings settings_of(const config::StaticConfig& files) {
+  return {.root = files.root,
+          .index = files.index,
+          .default_type = files.default_type,
+          .mime_types = files.mime_types,
+          .listing = files.listing,
+          .fallback = files.fallback,
+          .links = links_of(files.symlinks),
+          .precompressed = codings_of(files.precompressed),
+          .cache_control = files.cache_control,
+          .error_pages = files.error_pages,
+          .cache_ttl = files.cache_ttl,
+          .cache_entries = files.cache_entries,
+          .cache_descriptors =
+              std::min<std::size_t>(files.cache_entries, os::descriptor_limit() / kCacheShareOfDescriptors),
+          .cache_file_size = files.cache_file_size};
+}
+
 struct Loader {
   Result<std::unique_ptr<http::Handler>> operator()(const config::StaticConfig& files) const {
-    auto loaded =
-        app::StaticFiles::create({.root = files.root, .index = files.index, .default_type = files.default_type});
+    auto loaded = app::StaticFiles::create(settings_of(files));
     if (!loaded) return failure(std::move(loaded.error()));
     return std::move(*loaded);
   }

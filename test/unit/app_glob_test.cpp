@@ -23,7 +23,10 @@ TEST_CASE("a star is any text, a question mark one character") {
                          {"?", "ab", false},
                          {"?", "\xc3\xa4", true},
                          {"??", "\xc3\xa4", false},
-                         {"?b", "\xe2\x82\xac" "b", true},
+                         {"?b",
+                          "\xe2\x82\xac"
+                          "b",
+                          true},
                          {"?", "\xff", true},
                          {"*?", "", false},
                          {"*?", "a", true},

@@ -67,10 +67,10 @@ TEST_CASE("what is beyond the end cannot be satisfied") {
 }
 
 TEST_CASE("what is malformed, or of another unit, is not there") {
-  for (const char* value :
-       {"", "bytes", "bytes=", "bytes=,", "bytes=-", "bytes=a-b", "bytes=1", "bytes=5-4", "bytes=--1", "bytes=1--2",
-        "bytes=1-2-3", "bytes=0-1 2-3", "bytes=0 -1", "bytes=0- 1", "bytes=+0-1", "bytes=0-1;q=1", "bytes=0-1,x",
-        "bytes=0-1,5-4", "bytes =0-1", "items=0-1", "bytes:0-1", "=0-1", "bytes=0x0-1", "0-1"}) {
+  for (const char* value : {"",           "bytes",      "bytes=",     "bytes=,",       "bytes=-",     "bytes=a-b",
+                            "bytes=1",    "bytes=5-4",  "bytes=--1",  "bytes=1--2",    "bytes=1-2-3", "bytes=0-1 2-3",
+                            "bytes=0 -1", "bytes=0- 1", "bytes=+0-1", "bytes=0-1;q=1", "bytes=0-1,x", "bytes=0-1,5-4",
+                            "bytes =0-1", "items=0-1",  "bytes:0-1",  "=0-1",          "bytes=0x0-1", "0-1"}) {
     INFO(value);
     CHECK(parsed(value, 10) == "whole");
   }

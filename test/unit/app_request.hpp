@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -19,9 +21,14 @@ namespace prong::test {
 // The header fields of a request, as a session would hand them on.
 class Fields {
  public:
+  struct Field {
+    std::string_view name;
+    std::string_view value;
+  };
   Fields() = default;
-  Fields(const std::vector<std::pair<std::string_view, std::string_view>>& fields) {
-    for (const auto& [name, value] : fields) add(name, value);
+  // Not explicit, so that a test can write {{"Range", "bytes=0-"}}.
+  Fields(std::initializer_list<Field> fields) {
+    for (const Field& field : fields) add(field.name, field.value);
   }
 
   void add(std::string_view name, std::string_view value) {
@@ -81,7 +88,8 @@ class BodyReader {
   Answered* into_;
 };
 
-inline http::Response ask(http::Handler& handler, std::string_view target, std::string_view method, const Fields& fields) {
+inline http::Response ask(http::Handler& handler, std::string_view target, std::string_view method,
+                          const Fields& fields) {
   http::Request request{};
   request.method = method;
   request.target = target;

@@ -8,8 +8,8 @@
 
 using namespace std::string_literals;
 using prong::app::directory_url_path;
-using prong::app::PathError;
 using prong::app::parse_url_path;
+using prong::app::PathError;
 using prong::app::plain_name;
 
 TEST_CASE("a path is decoded and made relative, without dots and empty parts") {
@@ -63,7 +63,8 @@ TEST_CASE("an encoded slash is in no name, and a hidden name is refused") {
 }
 
 TEST_CASE("a path in which nothing has to be done is its name as it stands") {
-  for (const std::string_view path : {"/", "/a", "/a/", "/a/b.c", "/a.", "/a..", "/a./b", "/a+b;c=d", "/\xc3\xa4", "/a\\b"}) {
+  for (const std::string_view path :
+       {"/", "/a", "/a/", "/a/b.c", "/a.", "/a..", "/a./b", "/a+b;c=d", "/\xc3\xa4", "/a\\b"}) {
     INFO(path);
     const auto name = plain_name(path);
     const auto parsed = parse_url_path(path);

@@ -2,6 +2,10 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
+#include <string>
+#include <variant>
+#include <vector>
+
 #include "config/builder.hpp"
 #include "config/check.hpp"
 #include "config/reader.hpp"
@@ -53,6 +57,67 @@ TEST_CASE("an index file with a slash is told") {
   CHECK(found_in("[pool.a]\nlisten = [\"x\"]\nstatic = { root = \"/\", index = [\"a\", \"b/c\"] }") ==
         Texts{"t.toml:3:38: error: index file \"b/c\" has a slash; write the name of a file; it is looked for in each "
               "directory"});
+}
+
+TEST_CASE("files that are to be read must be there if they were written") {
+  const test::Folder folder;
+  const std::string pool = "[pool.a]\nlisten = [\"x\"]\n";
+  CHECK(found_in(pool + "static = { root = \"/\", mime_types = \"" + folder.path("gone") + "\" }") ==
+        Texts{"t.toml:3:37: error: cannot read \"" + folder.path("gone") + "\": No such file or directory"});
+  CHECK(found_in(pool + "static = { root = \"/\", mime_types = \"/\" }") ==
+        Texts{"t.toml:3:37: error: cannot read \"/\": it is no file"});
+  CHECK(found_in(pool + "static = { root = \"/\", mime_types = \"" + folder.write("types", "") + "\" }") == none());
+  Config config = for_static("/");
+  std::get<StaticConfig>(config.pools[0].app).mime_types = folder.path("gone");
+  CHECK(found_in(config) == none());
+}
+
+TEST_CASE("names that are to be files of the root are told when they cannot be") {
+  const std::string pool = "[pool.a]\nlisten = [\"x\"]\n";
+  const std::string hint = "; write it relative to the root, without \"..\", for example \"errors/404.html\"";
+  CHECK(found_in(pool + "static = { root = \"/\", fallback = \"/index.html\" }") ==
+        Texts{"t.toml:3:35: error: the fallback \"/index.html\" is no file of the root" + hint});
+  for (const std::string name : {"..", "../a", "a/../b", "a/..", "./a", ".", "a//b", "a/", "/"})
+    CHECK(found_in(pool + "static = { root = \"/\", fallback = \"" + name + "\" }").size() == 1);
+  for (const std::string name : {"", "a", "a/b.html", ".a", "..a", "a..", "a/..b"})
+    CHECK(found_in(pool + "static = { root = \"/\", fallback = \"" + name + "\" }") == none());
+  CHECK(found_in(
+            pool +
+            "static.root = \"/\"\nstatic.error_pages = { 404 = \"a.html\", 4xx = \"b\", 5xx = \"c\", 599 = \"d\" }") ==
+        none());
+  CHECK(found_in(pool + "static.root = \"/\"\nstatic.error_pages = { 404 = \"/a.html\", 503 = \"\" }") ==
+        Texts{"t.toml:4:30: error: the error page \"/a.html\" is no file of the root" + hint,
+              "t.toml:4:47: error: the error page \"\" is no file of the root" + hint});
+}
+
+TEST_CASE("an error page for what is no error is told") {
+  const std::string pool = "[pool.a]\nlisten = [\"x\"]\nstatic.root = \"/\"\n";
+  CHECK(
+      found_in(pool + "static.error_pages = { 200 = \"a\" }") ==
+      Texts{"t.toml:4:30: error: \"200\" is no status of an error; write a number from \"400\" to \"599\", \"4xx\" or "
+            "\"5xx\""});
+  for (const std::string key : {"399", "600", "4XX", "3xx", "40x", "4x4", "4", "4044", "\"\"", "\" 404\"", "xx"})
+    CHECK(found_in(pool + "static.error_pages = { " + key + " = \"a\" }").size() == 1);
+}
+
+TEST_CASE("codings that are not known, or stand there twice, are told") {
+  const std::string pool = "[pool.a]\nlisten = [\"x\"]\nstatic.root = \"/\"\n";
+  CHECK(found_in(pool + "static.precompressed = [\"zstd\", \"gzip\", \"br\"]") == none());
+  CHECK(
+      found_in(pool + "static.precompressed = [\"gz\", \"br\", \"br\"]") ==
+      Texts{"t.toml:4:25: error: the coding \"gz\" is not known; write \"br\" for files that end in .br, \"zstd\" for "
+            ".zst, \"gzip\" for .gz",
+            "t.toml:4:37: error: the coding \"br\" stands there twice"});
+}
+
+TEST_CASE("a Cache-Control that is none is told") {
+  const std::string pool = "[pool.a]\nlisten = [\"x\"]\nstatic.root = \"/\"\n";
+  CHECK(found_in(pool + R"(static.cache_control = { "*.css" = "max-age=1, public", "*" = "no-cache" })") == none());
+  CHECK(found_in(pool + R"(static.cache_control = { "" = "no-cache", "*.js" = "", "*" = " no-cache" })").size() == 3);
+  CHECK(found_in(pool + R"(static.cache_control = { "*.js" = "" })") ==
+        Texts{"t.toml:4:35: error: Cache-Control cannot be \"\"; write for example \"no-cache\""});
+  CHECK(found_in(pool + R"(static.default_type = " text/plain")") ==
+        Texts{"t.toml:4:23: error: the type \" text/plain\" has spaces around it"});
 }
 
 TEST_CASE("headers of a constant answer that are none, or that prongd writes itself, are told") {
