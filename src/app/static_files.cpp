@@ -120,6 +120,11 @@ StaticFiles::StaticFiles(Settings settings, FileLoader loader)
               .descriptors = settings_.cache_descriptors,
               .time_to_live = settings_.cache_ttl}) {}
 
+http::DescriptorNeeds StaticFiles::descriptor_needs() const {
+  const std::size_t cached = settings_.cache_ttl == Duration::zero() ? 0 : settings_.cache_descriptors;
+  return {.held = 1 + cached, .per_answer = 1};
+}
+
 std::optional<os::TimePoint> StaticFiles::do_housekeeping(os::TimePoint now) {
   borrowed_.reset();
   return cache_.expire(now);

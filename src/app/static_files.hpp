@@ -55,6 +55,7 @@ class StaticFiles final : public http::Handler {
 
   // Blocks only as long as the disk does.
   [[nodiscard]] http::Answer handle(const http::Request& request) override;
+  [[nodiscard]] http::DescriptorNeeds descriptor_needs() const override;
   // Closes what the cache held for too long.
   [[nodiscard]] std::optional<os::TimePoint> do_housekeeping(os::TimePoint now) override;
 

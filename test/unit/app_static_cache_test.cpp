@@ -100,6 +100,8 @@ TEST_CASE("the cache never keeps more descriptors than it may") {
   settings.cache_descriptors = 3;
   for (int i = 0; i < 10; ++i) site.write("large" + std::to_string(i), std::string(100'000, 'x'));
   const auto files = Site::serve(std::move(settings));
+  CHECK(files->descriptor_needs().held == 1 + 3);
+  CHECK(site.files()->descriptor_needs().held == 1);
   const std::size_t before = open_descriptors();
   for (int i = 0; i < 10; ++i) CHECK(get(*files, "/large" + std::to_string(i)).status == 200);
   (void)files->do_housekeeping(os::now());
