@@ -106,8 +106,8 @@ namespace {
 std::string_view protocol_text(const AccessRecord& record) {
   constexpr std::array<std::string_view, 10> kVersions{"HTTP/1.0", "HTTP/1.1", "HTTP/1.2", "HTTP/1.3", "HTTP/1.4",
                                                        "HTTP/1.5", "HTTP/1.6", "HTTP/1.7", "HTTP/1.8", "HTTP/1.9"};
-  return record.protocol_minor && *record.protocol_minor < kVersions.size() ? kVersions.at(*record.protocol_minor)
-                                                                            : std::string_view{};
+  const bool known = !record.method.empty() && record.protocol_minor < kVersions.size();
+  return known ? kVersions.at(record.protocol_minor) : std::string_view{};
 }
 
 // What never changes in a process becomes part of the text around it.

@@ -80,6 +80,7 @@ void AccessLog::finish(AccessLine&& line, const AccessResult& result, os::TimePo
     if (!due_) due_ = now + settings_.flush_delay;
   } else {
     ++lost_;
+    complain(now);
   }
   if (AccessLineMaker::recycle(taken) && free_lines_.size() < kMostFreeLines) free_lines_.push_back(std::move(taken));
   const bool at_once = settings_.flush_delay == Duration::zero() || buffer_.size() >= kBufferSize;
@@ -171,10 +172,17 @@ void AccessLog::take_back() {
 
 void AccessLog::note_failure(int error, os::TimePoint now) {
   failing_ = true;
+  error_ = error;
+  // A reader may be slow for a while; that is worth a word when it costs a line.
+  if (error != EAGAIN) complain(now);
+}
+
+void AccessLog::complain(os::TimePoint now) {
   const bool too_soon = last_told_ && now - *last_told_ < kComplaintInterval;
   if (told_ || too_soon) return;
   log::error("cannot write the access log \"{}\": {}; up to {} of lines wait, more are lost until it works again",
-             settings_.path, errno_text(error), to_text(ByteSize{kBufferSize}));
+             settings_.path, error_ == EAGAIN ? "its reader is too slow" : errno_text(error_),
+             to_text(ByteSize{kBufferSize}));
   told_ = true;
   last_told_ = now;
 }

@@ -56,6 +56,7 @@ class AccessLog {
   void note_written(std::size_t bytes);
   void take_back();
   void note_failure(int error, os::TimePoint now);
+  void complain(os::TimePoint now);
   void note_success();
   void look_at_file();
 
@@ -70,6 +71,7 @@ class AccessLog {
   std::optional<os::TimePoint> due_ = {};
 
   bool failing_ = false;
+  int error_ = 0;      // why it fails
   bool told_ = false;  // that it fails
   std::optional<os::TimePoint> last_told_ = {};
   std::uint64_t lost_ = 0;  // lines, since that was last told

@@ -11,18 +11,15 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Years of four digits from 1970 on: a clock that says something else is wrong, and its lines stay well formed.
-constexpr std::int64_t kLastSecond = 253'402'214'400;  // 9999-12-31T00:00:00Z
-
 struct Split {
   std::int64_t second = 0;
   unsigned millisecond = 0;
 };
 
 Split split(AccessTime::TimePoint time) {
-  const auto since = std::chrono::floor<milliseconds>(time.time_since_epoch()).count();
-  const std::int64_t clamped = std::clamp<std::int64_t>(since, 0, kLastSecond * 1000 + 999);
-  return {.second = clamped / 1000, .millisecond = static_cast<unsigned>(clamped % 1000)};
+  // A clock before 1970 is wrong; its lines stay well formed. The other end of this clock is the year 2262.
+  const auto since = std::max<std::int64_t>(std::chrono::floor<milliseconds>(time.time_since_epoch()).count(), 0);
+  return {.second = since / 1000, .millisecond = static_cast<unsigned>(since % 1000)};
 }
 
 void append_millisecond(std::string& line, unsigned millisecond) {
@@ -39,8 +36,7 @@ void AccessTime::take_apart(std::int64_t second) {
                                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   const auto seconds = static_cast<std::time_t>(second);
   std::tm parts{};
-  // It can fail only for years that do not fit an int.
-  if (::localtime_r(&seconds, &parts) == nullptr) parts.tm_mday = 1;
+  (void)::localtime_r(&seconds, &parts);  // fails only for years that do not fit an int
   const long offset = std::abs(parts.tm_gmtoff) / 60;
   const char sign = parts.tm_gmtoff < 0 ? '-' : '+';
   const int year = parts.tm_year + 1900;
