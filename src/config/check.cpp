@@ -116,6 +116,9 @@ class Checker {
       check_user(pool, name);
       for (std::size_t i = 0; i < pool.listen.size(); ++i)
         check_listener(pool.listen[i], fmt::format("{}.listen[{}]", name, i));
+      // An empty path is one that the reader has told about.
+      if (pool.access_log && !pool.access_log->path.empty())
+        check_log_file(pool.access_log->path, name + ".access_log.path");
       std::visit([&](const auto& app) { check_app(app, pool, name); }, pool.app);
     }
     sort_diagnostics(diagnostics_, config_.sources);
@@ -134,11 +137,13 @@ class Checker {
   }
 
   void check_log() {
-    const std::string& target = config_.log.target;
-    if (!target.starts_with('/')) return;
-    const std::string folder = std::filesystem::path{target}.parent_path().string();
+    if (config_.log.target.starts_with('/')) check_log_file(config_.log.target, "log.target");
+  }
+
+  void check_log_file(const std::string& path, const std::string& name) {
+    const std::string folder = std::filesystem::path{path}.parent_path().string();
     if (const auto why = why_no_directory(folder))
-      complain(position("log.target"), fmt::format("cannot write {}: {}: {}", in_quotes(target), folder, *why),
+      complain(position(name), fmt::format("cannot write {}: {}: {}", in_quotes(path), folder, *why),
                "make the folder, or choose another one");
   }
 

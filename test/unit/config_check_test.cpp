@@ -209,4 +209,13 @@ TEST_CASE("users and groups are found by name and by number") {
   CHECK_FALSE(os::find_group("no such group").has_value());
 }
 
+TEST_CASE("a folder for an access log that is not there is told at its path") {
+  const test::Folder folder;
+  const std::string pool = "[pool.a]\nlisten = [\"x\"]\nstatic.root = \"/\"\naccess_log.path = ";
+  CHECK(found_in(pool + "\"" + folder.path("a.log") + "\"") == none());
+  CHECK(found_in(pool + "\"" + folder.path("gone/a.log") + "\"") ==
+        Texts{"t.toml:4:19: error: cannot write \"" + folder.path("gone/a.log") + "\": " + folder.path("gone") +
+              ": No such file or directory; make the folder, or choose another one"});
+}
+
 }  // namespace prong::config

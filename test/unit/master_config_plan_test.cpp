@@ -153,4 +153,20 @@ TEST_CASE("a configuration of the command line is planned like any other") {
   CHECK(planned.plan.listeners.at(0).at(0).address.text == "0.0.0.0:0");
 }
 
+TEST_CASE("the format of an access log that is none is told at its place") {
+  const auto with_format = [](const std::string& format) {
+    return pool("a", "\"*:0\"") + "access_log = { path = \"/tmp/a.log\", format = " + format + " }\n";
+  };
+  CHECK(errors_of(with_format("\"json\"")).empty());
+  CHECK(errors_of(with_format("'{client} \"{request}\" {status}'")).empty());
+  const Texts errors = errors_of(with_format("\"{client} {stauts}\""));
+  REQUIRE(errors.size() == 1);
+  CHECK_THAT(errors[0], Catch::StartsWith(
+                            "t.toml:4:46: error: pool.a.access_log.format: character 10 of the format: unknown field "
+                            "\"stauts\"; did you mean {status}? the fields are time, "));
+  // What was of the wrong type is told by the reader alone.
+  CHECK(errors_of(with_format("1")).size() == 1);
+  CHECK(errors_of(with_format("\"\"")).size() == 1);
+}
+
 }  // namespace prong::master

@@ -217,4 +217,45 @@ TEST_CASE("listeners that stay take the new options, and their queue stays") {
   CHECK(*os::get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1);
 }
 
+TEST_CASE("access logs are opened, one file for all that name it, and those that are open stay as they are") {
+  const Folder folder;
+  net::ListenerSet listeners{{}};
+  AccessLogs access_logs;
+  const auto with_log = [&](const std::string& name, const std::string& file) {
+    return pool(name, "\"unix:" + folder.path(name) + "\"") + "access_log.path = " + quoted(folder.path(file)) + "\n";
+  };
+  const Prepared before =
+      prepare(plan_of(with_log("a", "x.log") + with_log("b", "x.log")), nothing_before, listeners, access_logs);
+  CAPTURE(before.errors);
+  REQUIRE(before.errors.empty());
+  CHECK(access_logs.paths() == std::set<std::string>{folder.path("x.log")});
+  const int fd = access_logs.find(folder.path("x.log"));
+  CHECK(fd >= 0);
+  const Prepared after = prepare(plan_of(with_log("a", "x.log") + with_log("b", "y.log")),
+                                 {.config = before.plan.config, .log = before.log}, listeners, access_logs);
+  CHECK(after.errors.empty());
+  CHECK(access_logs.find(folder.path("x.log")) == fd);
+  CHECK(access_logs.find(folder.path("y.log")) >= 0);
+}
+
+TEST_CASE("an access log that cannot be opened is told at its path, and nothing that was opened for it stays") {
+  const Folder folder;
+  (void)folder.write("taken/file", "");
+  net::ListenerSet listeners{{}};
+  AccessLogs access_logs;
+  const auto with_log = [&](const std::string& name, const std::string& file) {
+    return pool(name, "\"unix:" + folder.path(name) + "\"") + "access_log.path = " + quoted(folder.path(file)) + "\n";
+  };
+  REQUIRE(access_logs.ensure(folder.path("before.log")).has_value());
+  const Prepared prepared = prepare(
+      plan_of(with_log("a", "new.log") + with_log("b", "taken") + with_log("c", "taken") + with_log("d", "before.log")),
+      nothing_before, listeners, access_logs);
+  CAPTURE(prepared.errors);
+  REQUIRE(prepared.errors.size() == 1);
+  CHECK(prepared.errors[0] ==
+        "t.toml:8:19: error: cannot open the access log " + quoted(folder.path("taken")) + ": Is a directory");
+  CHECK(access_logs.paths() == std::set<std::string>{folder.path("before.log")});
+  CHECK(listeners.addresses().empty());
+}
+
 }  // namespace prong::master
