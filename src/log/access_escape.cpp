@@ -63,6 +63,12 @@ EscapeSet EscapeSet::quoted() {
   return set;
 }
 
+EscapeSet EscapeSet::bare() {
+  EscapeSet set = quoted();
+  set.add(' ');
+  return set;
+}
+
 void append_quoted(std::string& line, std::string_view value) {
   static const EscapeSet set = EscapeSet::quoted();
   std::size_t begin = 0;

@@ -12,6 +12,8 @@ class EscapeSet {
  public:
   // Backslash, double quote, control bytes and all from 0x7f on: between double quotes.
   [[nodiscard]] static EscapeSet quoted();
+  // And blanks: outside of quotes.
+  [[nodiscard]] static EscapeSet bare();
 
   void add(char byte) { bytes_[static_cast<unsigned char>(byte)] = true; }
   [[nodiscard]] bool contains(char byte) const { return bytes_[static_cast<unsigned char>(byte)]; }

@@ -141,7 +141,8 @@ class PatternParser {
     }
     const auto* const found = std::ranges::find(kFields, name, &NamedField::name);
     if (found == kFields.end() || found->name.ends_with(":NAME")) return unknown(name);
-    return Part{.field = found->field, .escape = escape};
+    const bool ours = found->field == AccessField::kListener && escape == Escape::kBare;
+    return Part{.field = found->field, .escape = ours ? Escape::kBareOfOurs : escape};
   }
 
   std::unexpected<Error> unknown(std::string_view name) const {
@@ -185,15 +186,19 @@ std::vector<Part> json_parts() {
   return parts;
 }
 
-// The bytes that end a column of the pattern: punctuation right behind a field that stands in no quotes.
+// The bytes that end a column of the pattern: punctuation right behind a field that stands in no quotes. Who reads
+// brackets as such starts at the opening one.
 EscapeSet bare_set(std::span<const Part> parts) {
-  EscapeSet set = EscapeSet::quoted();
-  set.add(' ');
+  constexpr std::array<std::string_view, 4> kBrackets{"()", "[]", "{}", "<>"};
+  EscapeSet set = EscapeSet::bare();
   for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
-    const bool is_column = parts[i].field != AccessField::kLiteral && parts[i].escape == Escape::kBare;
+    const bool is_column = parts[i].field != AccessField::kLiteral && parts[i].escape != Escape::kQuoted;
     if (!is_column || parts[i + 1].field != AccessField::kLiteral) continue;
     const char separator = parts[i + 1].text.front();
-    if (!is_letter_or_digit(separator)) set.add(separator);
+    if (is_letter_or_digit(separator)) continue;
+    set.add(separator);
+    for (const std::string_view pair : kBrackets)
+      if (pair[1] == separator) set.add(pair[0]);
   }
   return set;
 }

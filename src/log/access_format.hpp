@@ -7,7 +7,8 @@
 //   - between double quotes of the pattern `"` and `\` are escaped with a backslash, control bytes and all bytes from
 //     0x7f on as \xHH;
 //   - elsewhere also blanks, double quotes, and each punctuation byte that the pattern puts right behind a field
-//     outside of quotes: these are its separators, and a value that contained one would forge a column;
+//     outside of quotes (of brackets both): these are its separators, and a value that contained one would forge a
+//     column. Values of the configuration, which no client chooses, keep these;
 //   - in json a line is plain ASCII, valid by RFC 8259 whatever the bytes are.
 #pragma once
 
@@ -57,7 +58,7 @@ enum class AccessField : std::uint8_t {
 };
 
 // How a value is written where it stands.
-enum class Escape : std::uint8_t { kQuoted, kBare, kJson };
+enum class Escape : std::uint8_t { kQuoted, kBare, kBareOfOurs, kJson };
 
 class AccessFormat {
  public:

@@ -91,11 +91,14 @@ class AccessLineMaker::Writer {
         return append_quoted(*line_, value);
       case Escape::kBare:
         return append_bare(*line_, value, *bare_);
+      case Escape::kBareOfOurs:
+        return append_bare(*line_, value, kOurs);
       case Escape::kJson:
         return append_json(*line_, value);
     }
   }
 
+  static inline const EscapeSet kOurs = EscapeSet::bare();
   std::string* line_;
   const EscapeSet* bare_;
   std::size_t most_;
@@ -106,8 +109,8 @@ namespace {
 std::string_view protocol_text(const AccessRecord& record) {
   constexpr std::array<std::string_view, 10> kVersions{"HTTP/1.0", "HTTP/1.1", "HTTP/1.2", "HTTP/1.3", "HTTP/1.4",
                                                        "HTTP/1.5", "HTTP/1.6", "HTTP/1.7", "HTTP/1.8", "HTTP/1.9"};
-  const bool known = !record.method.empty() && record.protocol_minor < kVersions.size();
-  return known ? kVersions.at(record.protocol_minor) : std::string_view{};
+  const std::size_t minor = record.protocol_minor.value_or(kVersions.size());
+  return minor < kVersions.size() ? kVersions.at(minor) : std::string_view{};
 }
 
 // What never changes in a process becomes part of the text around it.

@@ -46,7 +46,7 @@ struct AccessRecord {
   std::string_view target = {};                     // as it was sent
   std::string_view path = {};                       // of the target, percent-encoded as it was sent
   std::string_view query = {};                      // of the target, after the '?'
-  std::uint8_t protocol_minor = 1;                  // of HTTP/1.x; not known without a method
+  std::optional<std::uint8_t> protocol_minor = {};  // of HTTP/1.x
   std::string_view host = {};                       // of the target or of the Host field
   std::uint16_t status = 0;                         // 0: none was sent
   std::uint64_t connection = 0;                     // counts the worker's connections from 1

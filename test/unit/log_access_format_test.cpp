@@ -230,6 +230,14 @@ TEST_CASE("outside of quotes a value cannot end its column") {
   // Neither letters nor what stands before a field are separators.
   CHECK(line_of("path={path} {service_us}us", record) == R"(path=a\x20b\x09c\x22d\\e|f;g 56us)"
                                                          "\n");
+  // Of brackets both, since a reader may begin at either. What the configuration says is not forged by anybody.
+  record.path = "[a](b)";
+  record.listener = "[::]:80";
+  CHECK(line_of("[{time_unix}] {path} {listener}", record) == R"([1770087906.789] \x5ba\x5d(b) [::]:80)"
+                                                              "\n");
+  record.listener = "unix:/run/my sock\"";
+  CHECK(line_of("{listener} {status}", record) == R"(unix:/run/my\x20sock\x22 404)"
+                                                  "\n");
   CHECK(line_of("{request} {status}") == R"(GET\x20/a/b?x=1\x20HTTP/1.1 404)"
                                          "\n");
 }
