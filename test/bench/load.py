@@ -117,10 +117,11 @@ class Prongd:
     """One prongd that serves `folder`/site with some workers; its log is kept as (monotonic time, line)."""
 
     def __init__(self, folder, workers, level="info", extra="", app=None):
+        """`extra` and `app` are lines of the pool; without `app` it serves files."""
         self.port = free_port()
         self.lines = []
         self._changed = threading.Condition()
-        config = Path(folder) / "prongd.toml"
+        config = Path(folder) / f"prongd-{self.port}.toml"
         config.write_text(f'[log]\ntarget = "stderr"\nlevel = "{level}"\n[pool.bench]\n'
                           f'listen = ["127.0.0.1:{self.port}"]\nworkers = {workers}\n{extra}\n'
                           + (app or f'static = {{ root = "{folder}/site" }}') + "\n")
