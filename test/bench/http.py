@@ -54,7 +54,7 @@ class Figures:
 def measure(server, case, seconds):
     """One run of wrk."""
     target = case.target or server.constant
-    command = ["wrk", "-t", "2", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--latency"]
+    command = ["wrk", "-t", "2", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--timeout", "20s", "--latency"]
     if case.closes:
         command += ["-H", "Connection: close"]
     pids = server.pids()

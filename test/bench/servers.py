@@ -39,9 +39,10 @@ def find(program):
 @contextlib.contextmanager
 def running(folder, name, command, port, constant="/"):
     libraries = ":".join(str(path) for path in UNPACKED.glob("usr/lib/*-linux-gnu"))
-    # A session of its own: Apache ends by a signal to its whole process group.
+    # A process group of its own, since Apache ends by a signal to its whole group; the same session for all, since the
+    # scheduler shares the CPUs among sessions first (CONFIG_SCHED_AUTOGROUP, sched(7)).
     with open(f"{folder}/{port}.out", "w+b") as said, \
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, process_group=0,
                              env=os.environ | {"LD_LIBRARY_PATH": libraries}) as popen:
         try:
             try:
