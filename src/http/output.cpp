@@ -32,6 +32,10 @@ std::string_view Output::memory() const {
 
 void Output::consume(std::uint64_t size) {
   assert(!empty());
+  if (const std::uint64_t memory_size = front_is_file() ? size : memory().size(); memory_size < size) {
+    consume(memory_size);
+    size -= memory_size;
+  }
   sent_total_ += size;
   Segment& front = segments_[front_];
   if (front.is_file) {

@@ -33,10 +33,15 @@ class Output {
   [[nodiscard]] std::string_view memory() const;
   // The file to send next: `size` bytes (more than 0) from `offset`. Borrowed: still owned here.
   [[nodiscard]] const FileBody& file() const { return segments_[front_].file; }
+  // The file right behind memory(), or nullptr: both may be sent together. Not for a file in front.
+  [[nodiscard]] const FileBody* file_behind_memory() const {
+    return more_follows() && segments_[front_ + 1].is_file ? &segments_[front_ + 1].file : nullptr;
+  }
   // Whether more comes after memory(), so that the kernel should hold back a packet that is not full (MSG_MORE).
   [[nodiscard]] bool more_follows() const { return front_ + 1 < segments_.size(); }
 
-  // The first `size` bytes of what is next have been sent: at most memory().size() or file().size.
+  // The first `size` bytes of what is next have been sent: at most memory().size() or file().size; with
+  // file_behind_memory() at most the sum of both.
   void consume(std::uint64_t size);
 
   // Bytes that have been sent, and those together with what waits: places in the stream of all answers.

@@ -175,6 +175,21 @@ std::string host_text(const os::SocketAddress& address) {
   return raw.sin6_scope_id == 0 ? std::string(host.data()) : fmt::format("{}%{}", host.data(), raw.sin6_scope_id);
 }
 
+bool is_local(const os::SocketAddress& address) {
+  if (address.family() == AF_UNIX) return true;
+  if (address.family() == AF_INET) {
+    sockaddr_in raw{};
+    std::memcpy(&raw, &address.storage, sizeof raw);
+    return ntohl(raw.sin_addr.s_addr) >> 24U == IN_LOOPBACKNET;
+  }
+  if (address.family() != AF_INET6) return false;
+  sockaddr_in6 raw{};
+  std::memcpy(&raw, &address.storage, sizeof raw);
+  constexpr std::size_t kPrefix = 12;  // bytes before the IPv4 address (RFC 4291 section 2.5.5.2)
+  return IN6_IS_ADDR_LOOPBACK(&raw.sin6_addr) ||
+         (IN6_IS_ADDR_V4MAPPED(&raw.sin6_addr) && raw.sin6_addr.s6_addr[kPrefix] == IN_LOOPBACKNET);
+}
+
 std::uint16_t port_of(const os::SocketAddress& address) {
   // In both structs the port stands at the same place (ip(7), ipv6(7)).
   if (address.family() != AF_INET && address.family() != AF_INET6) return 0;

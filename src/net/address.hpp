@@ -29,6 +29,8 @@ struct Address {
 // A client's address alone: "127.0.0.1", "fe80::1%2"; an IPv4 address that came over an IPv6 socket as IPv4. Empty for
 // a UNIX socket.
 [[nodiscard]] std::string host_text(const os::SocketAddress& address);
+// Whether the peer is certainly on this machine: a UNIX socket, or a loopback address.
+[[nodiscard]] bool is_local(const os::SocketAddress& address);
 // 0 for a UNIX socket.
 [[nodiscard]] std::uint16_t port_of(const os::SocketAddress& address);
 

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
-#include "os/socket.hpp"
+#include "net/address.hpp"
+#include "os/file.hpp"
 
 namespace prong::worker {
 namespace {
@@ -21,6 +23,7 @@ Connection::Connection(os::UniqueFd socket, std::uint64_t key, const Service& se
     : socket_(std::move(socket)),
       key_(key),
       service_(&service),
+      peer_is_local_(net::is_local(peer.address)),
       answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)),
       session_(
           {.handler = service.handler, .limits = service.limits, .observer = answer_log_.get(), .connection = key}) {}
@@ -74,24 +77,47 @@ void Connection::break_off() {
 // False when the socket takes no more now, or is broken.
 bool Connection::send_some() {
   http::Output& output = session_.output();
+  const http::FileBody* const file = output.front_is_file() ? &output.file() : output.file_behind_memory();
   os::IoResult result;
-  if (output.front_is_file()) {
-    const http::FileBody& file = output.file();
-    const auto part = static_cast<std::size_t>(std::min(file.size, kLargestFilePart));
-    result = os::send_file(socket_.get(), file.file->get(), file.offset, part);
-    // The file is shorter than its size was when the answer began: what was promised cannot be kept, and only a cut
-    // connection tells the client so.
-    if (result.end) over_ = true;
-  } else {
-    const std::string_view bytes = output.memory();
-    const iovec part{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-    result = os::send(socket_.get(), std::span{&part, 1}, output.more_follows() ? os::More::kYes : os::More::kNo);
-  }
-  if (result.error != 0) over_ = true;
+  if (file != nullptr && peer_is_local_ && file->size <= service_->file_buffer.size())
+    result = send_copied(*file);
+  else
+    result = output.front_is_file() ? send_from_file() : send_memory();
+  // The file is shorter than its size was when the answer began: what was promised cannot be kept, and only a cut
+  // connection tells the client so.
+  if (result.error != 0 || result.end) over_ = true;
   if (over_ || result.would_block) return false;
   progress_ = true;
   output.consume(result.bytes);
   return true;
+}
+
+os::IoResult Connection::send_memory() {
+  const std::string_view bytes = session_.output().memory();
+  const iovec part{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
+  return os::send(socket_.get(), std::span{&part, 1},
+                  session_.output().more_follows() ? os::More::kYes : os::More::kNo);
+}
+
+os::IoResult Connection::send_from_file() {
+  const http::FileBody& file = session_.output().file();
+  const auto part = static_cast<std::size_t>(std::min(file.size, kLargestFilePart));
+  return os::send_file(socket_.get(), file.file->get(), file.offset, part);
+}
+
+// A file that is not large leaves together with its head, in one call less: to a peer on this machine, where
+// sendfile(2) does not save a copy to a network card. (Measured over loopback, docs/performance.md: 100 KiB cost a
+// tenth less that way, and 10 MiB twice as much.) What the socket does not take is read again, from the page cache.
+os::IoResult Connection::send_copied(const http::FileBody& file) {
+  const http::Output& output = session_.output();
+  const std::string_view head = output.front_is_file() ? std::string_view() : output.memory();
+  const auto size = static_cast<std::size_t>(file.size);
+  const auto read = os::read_at(file.file->get(), file.offset, service_->file_buffer.first(size));
+  if (!read) return {.error = EIO};
+  if (*read < size) return {.end = true};
+  const std::array parts{iovec{.iov_base = const_cast<char*>(head.data()), .iov_len = head.size()},
+                         iovec{.iov_base = service_->file_buffer.data(), .iov_len = size}};
+  return os::send(socket_.get(), std::span(parts).subspan(head.empty() ? 1 : 0), os::More::kNo);
 }
 
 void Connection::finish() {

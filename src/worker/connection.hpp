@@ -10,6 +10,7 @@
 
 #include "http/session.hpp"
 #include "os/epoll.hpp"
+#include "os/socket.hpp"
 #include "os/unique_fd.hpp"
 #include "worker/answer_log.hpp"
 #include "worker/deadline_list.hpp"
@@ -35,6 +36,8 @@ struct Service {
   // How many bytes a client has to send of a body, and to take of an answer, while one deadline runs. At least 1.
   std::uint64_t body_quota = 1;
   std::uint64_t send_quota = 1;
+  // For files that are sent from memory; see Connection::send_copied().
+  std::span<char> file_buffer = {};
 };
 
 class Connection : public Waiter {
@@ -79,6 +82,9 @@ class Connection : public Waiter {
  private:
   void pump();
   [[nodiscard]] bool send_some();
+  [[nodiscard]] os::IoResult send_memory();
+  [[nodiscard]] os::IoResult send_from_file();
+  [[nodiscard]] os::IoResult send_copied(const http::FileBody& file);
   void finish();
   void break_off();
   [[nodiscard]] std::uint64_t taken_by_client() const;
@@ -88,6 +94,7 @@ class Connection : public Waiter {
   const Service* service_;
   std::uint32_t watched_ = 0;  // events in the epoll set
   bool is_watched_ = false;    // whether it is in the epoll set
+  bool peer_is_local_;
   bool lingering_ = false;
   bool over_ = false;
   bool progress_ = false;

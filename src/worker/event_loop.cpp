@@ -106,7 +106,8 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
                .limits = &limits_,
                .access_log = access_log_.get(),
                .body_quota = quota(pool.http.min_body_rate, pool.http.body_timeout),
-               .send_quota = quota(pool.http.min_send_rate, pool.http.send_timeout)},
+               .send_quota = quota(pool.http.min_send_rate, pool.http.send_timeout),
+               .file_buffer = file_buffer_},
       cell_(inheritance.cell),
       epoll_(std::move(epoll)),
       signals_(std::move(signals)),
@@ -215,12 +216,10 @@ void EventLoop::accept(std::uint64_t key) {
 
 void EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) {
   ipc::WorkerCell::add(cell_->connections, 1);
-  Peer peer;
-  if (access_log_)
-    peer = {.address = accepted.peer,
+  Peer peer{.address = accepted.peer,
             .listener = acceptor_.address(listener),
-            .number = cell_->connections.load(std::memory_order_relaxed),
-            .queue_time = os::time_since_data(accepted.fd.get())};
+            .number = cell_->connections.load(std::memory_order_relaxed)};
+  if (access_log_) peer.queue_time = os::time_since_data(accepted.fd.get());
   Connection& connection = connections_.add(std::move(accepted.fd), service_, peer);
   cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
   if (draining_) connection.announce_close();

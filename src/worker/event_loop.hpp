@@ -92,6 +92,9 @@ class EventLoop {
   bool has_served_ = false;  // since the last housekeeping
   static constexpr std::size_t kReadSize = 32U << 10U;
   std::array<char, kReadSize> buffer_{};
+  static constexpr std::size_t kFileBufferSize = 128U << 10U;
+  // Not initialised: a pool that copies no files touches none of it.
+  std::array<char, kFileBufferSize> file_buffer_;
 };
 
 }  // namespace prong::worker

@@ -38,6 +38,30 @@ class ShortFile final : public http::Handler {
   }
 };
 
+// Answers with a part of a file of many different bytes, from the second one on.
+class LongFile final : public http::Handler {
+ public:
+  explicit LongFile(std::size_t size) : content(size, '\0') {
+    for (std::size_t i = 0; i < size; ++i) content[i] = static_cast<char>('a' + (i * i + i / 251) % 26);
+    os::UniqueFd made{::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
+    test::write_all(made.get(), content);
+    file = std::make_shared<const os::UniqueFd>(std::move(made));
+  }
+  [[nodiscard]] http::Answer handle(const http::Request& /*request*/) override {
+    return http::Response{.body = http::FileBody{.file = file, .offset = 1, .size = content.size() - 1}};
+  }
+  std::string content;
+  std::shared_ptr<const os::UniqueFd> file;
+};
+
+// A peer that is known to be on this machine, so that files which are not large are copied.
+Peer local_peer() {
+  Peer peer;
+  peer.address.storage.ss_family = AF_UNIX;
+  peer.address.size = sizeof(sa_family_t);
+  return peer;
+}
+
 // A connection and its client.
 struct Pair {
   test::Echo echo;
@@ -46,15 +70,17 @@ struct Pair {
   os::UniqueFd client;
   std::unique_ptr<Connection> connection;
   std::array<char, 4096> buffer{};
+  std::array<char, 65536> file_buffer{};
 
-  explicit Pair(http::Handler* handler = nullptr) {
+  explicit Pair(http::Handler* handler = nullptr, const Peer& peer = {}) {
     auto ends = os::make_socket_pair(SOCK_STREAM);
     REQUIRE(ends.has_value());
     client = std::move(ends->second);
     constexpr int kSmall = 4096;  // so that an answer does not fit
     REQUIRE(os::set_option(ends->first.get(), SOL_SOCKET, SO_SNDBUF, "SO_SNDBUF", kSmall));
     service.handler = handler != nullptr ? handler : &echo;
-    connection = std::make_unique<Connection>(std::move(ends->first), 77, service, Peer{});
+    service.file_buffer = file_buffer;
+    connection = std::make_unique<Connection>(std::move(ends->first), 77, service, peer);
   }
 
   void send(std::string_view bytes) {
@@ -152,6 +178,35 @@ TEST_CASE("a request that arrived behind a large one is answered when that is go
   CHECK(pair.echo.seen.size() == 2);
 }
 
+TEST_CASE("a file arrives whole and in order, whether its pages are passed on or it is copied") {
+  for (const std::size_t size : {2U, 5'000U, 65'537U, 300'000U}) {
+    for (const Peer& peer : {Peer{}, local_peer()}) {
+      CAPTURE(size, peer.address.family());
+      LongFile file{size};
+      Pair pair{&file, peer};
+      pair.send(std::string{kGet} + std::string{kGet});
+      std::string answers = pair.receive();
+      for (int turn = 0; pair.connection->waiting() == Waiting::kSending && turn < 1'000; ++turn) {
+        pair.connection->on_writable();
+        answers += pair.receive();
+      }
+      const auto both = test::answers_in(answers);
+      REQUIRE(both.size() == 2);
+      CHECK(both[0].body == file.content.substr(1));
+      CHECK(both[1].body == file.content.substr(1));
+      CHECK(pair.connection->waiting() == Waiting::kIdle);
+    }
+  }
+}
+
+TEST_CASE("a short file whose head has not left yet ends the connection before it") {
+  ShortFile short_file;
+  Pair with{&short_file, local_peer()};
+  CHECK(after(with, kGet) == Waiting::kNothing);
+  with.connection.reset();
+  CHECK(with.receive() == "(end)");
+}
+
 TEST_CASE("a file that is shorter than promised cuts the connection, so that the client can tell") {
   ShortFile short_file;
   Pair with{&short_file};
@@ -240,6 +295,38 @@ TEST_CASE("an answer that the client does not take in time is cut") {
   CHECK(after(pair, kGetLarge) == Waiting::kSending);
   pair.connection->on_late();
   CHECK(pair.connection->waiting() == Waiting::kNothing);
+}
+
+TEST_CASE("a client that takes enough of an answer has another round, one that takes less is cut") {
+  Pair pair;
+  pair.service.send_quota = 3'000;
+  CHECK(after(pair, kGetLarge) == Waiting::kSending);
+  pair.connection->begin_round();
+  std::string taken(3'000, '\0');
+  REQUIRE(os::receive(pair.client.get(), taken).bytes == 3'000);
+  // What the kernel still holds for the client does not count, so the connection need not have sent anything new.
+  pair.connection->on_writable();
+  (void)pair.receive();
+  pair.connection->on_late();
+  CHECK(pair.connection->waiting() == Waiting::kSending);
+  pair.connection->on_writable();
+  pair.connection->begin_round();
+  pair.connection->on_late();
+  CHECK(pair.connection->waiting() == Waiting::kNothing);
+}
+
+TEST_CASE("a body that comes fast enough has another round, one that does not is 408") {
+  Pair pair;
+  pair.service.body_quota = 100;
+  CHECK(after(pair, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n") == Waiting::kBody);
+  pair.connection->begin_round();
+  pair.send(std::string(100, 'x'));
+  pair.connection->on_late();
+  CHECK(pair.connection->waiting() == Waiting::kBody);
+  pair.connection->begin_round();
+  pair.send(std::string(99, 'x'));
+  pair.connection->on_late();
+  CHECK_THAT(pair.receive(), Catch::StartsWith("HTTP/1.1 408 "));
 }
 
 TEST_CASE("at a drain an idle connection stays for one more request, and tells the client") {
