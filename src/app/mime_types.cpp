@@ -183,9 +183,10 @@ MimeTypes MimeTypes::parse(std::string_view text) {
           {.extension = std::move(extension), .type = static_cast<std::uint32_t>(result.types_.size() - 1)});
     }
   }
-  // The last of equals comes first, and the others are never found.
-  std::ranges::reverse(result.entries_);
-  std::ranges::stable_sort(result.entries_, {}, &Entry::extension);
+  // Of equals the last comes first, and the others are never found.
+  std::ranges::sort(result.entries_, [](const Entry& left, const Entry& right) {
+    return left.extension != right.extension ? left.extension < right.extension : left.type > right.type;
+  });
   return result;
 }
 

@@ -13,7 +13,6 @@ namespace {
 using http::Request;
 using http::Response;
 
-constexpr std::uint16_t kOk = 200;
 constexpr std::uint16_t kNoContent = 204;
 constexpr std::uint16_t kMovedPermanently = 301;
 constexpr std::uint16_t kBadRequest = 400;
