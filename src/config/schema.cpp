@@ -316,7 +316,7 @@ constexpr std::array kStaticKeys{
                "applications. Empty: 404."},
     Key{.name = "symlinks",
         .access = member<&StaticConfig::symlinks>(),
-        .doc = "Symbolic links: `never` followed, followed when they stay `inside` the root, or lead `anywhere`."},
+        .doc = "Symbolic links: `never` followed, followed when they end `inside` the root, or lead `anywhere`."},
     Key{.name = "precompressed",
         .access = member<&StaticConfig::precompressed>(),
         .range = {0, 3},
@@ -334,18 +334,19 @@ constexpr std::array kStaticKeys{
         .access = member<&StaticConfig::error_pages>(),
         .range = {0, 256},
         .example = R"({ "404" = "errors/404.html", "5xx" = "errors/sorry.html" })",
-        .doc = "Files of the root that are sent with an error status, or with any of a class."},
+        .doc = "Files of the root that are sent with an error status, `\"404\"`, or with any of a class, `\"4xx\"` or "
+               "`\"5xx\"`."},
     Key{.name = "cache_ttl",
         .access = member<&StaticConfig::cache_ttl>(),
         .range = {0, kHour},
         .doc = "How long a worker keeps a file open and goes by what it knows of it; a change shows after this time at "
-               "the "
-               "latest. `\"0\"`: each request looks anew."},
+               "the latest. `\"0\"`: each request looks anew."},
     Key{.name = "cache_entries",
         .access = member<&StaticConfig::cache_entries>(),
         .range = {1, 100'000},
         .unit = "files",
-        .doc = "Files that one worker keeps open."},
+        .doc =
+            "Files that one worker keeps in its cache; those that are open take a quarter of its descriptors at most."},
     Key{.name = "cache_file_size",
         .access = member<&StaticConfig::cache_file_size>(),
         .range = {0, kMebibyte},
