@@ -30,7 +30,8 @@ CodePoint decode(std::string_view bytes) {
   const auto byte = [bytes](std::size_t i) { return std::uint32_t{static_cast<unsigned char>(bytes[i])}; };
   const std::uint32_t first = byte(0);
   if (first < 0x80) return {first, 1};
-  const std::size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  std::size_t size = first >= 0xE0 ? 3 : 2;
+  if (first >= 0xF0) size = 4;
   if (first < 0xC2 || first > 0xF4 || bytes.size() < size) return {};
   std::uint32_t value = first & (0x7FU >> size);
   for (std::size_t i = 1; i < size; ++i) {
@@ -56,24 +57,11 @@ void append_code_point(std::string& line, std::uint32_t value) {
 
 }  // namespace
 
-EscapeSet EscapeSet::quoted() {
-  EscapeSet set;
-  for (unsigned byte = 0; byte < 256; ++byte)
-    if (byte < 0x20 || byte >= 0x7F || byte == '"' || byte == '\\') set.add(static_cast<char>(byte));
-  return set;
-}
-
-EscapeSet EscapeSet::bare() {
-  EscapeSet set = quoted();
-  set.add(' ');
-  return set;
-}
-
 void append_quoted(std::string& line, std::string_view value) {
-  static const EscapeSet set = EscapeSet::quoted();
+  static constexpr EscapeSet kSet = EscapeSet::quoted();
   std::size_t begin = 0;
   for (std::size_t i = 0; i < value.size(); ++i) {
-    if (!set.contains(value[i])) continue;
+    if (!kSet.contains(value[i])) continue;
     line.append(value, begin, i - begin);
     begin = i + 1;
     if (value[i] == '"')

@@ -11,12 +11,21 @@ namespace prong::log {
 class EscapeSet {
  public:
   // Backslash, double quote, control bytes and all from 0x7f on: between double quotes.
-  [[nodiscard]] static EscapeSet quoted();
+  [[nodiscard]] static constexpr EscapeSet quoted() {
+    EscapeSet set;
+    for (unsigned byte = 0; byte < 256; ++byte)
+      if (byte < 0x20 || byte >= 0x7F || byte == '"' || byte == '\\') set.add(static_cast<char>(byte));
+    return set;
+  }
   // And blanks: outside of quotes.
-  [[nodiscard]] static EscapeSet bare();
+  [[nodiscard]] static constexpr EscapeSet bare() {
+    EscapeSet set = quoted();
+    set.add(' ');
+    return set;
+  }
 
-  void add(char byte) { bytes_[static_cast<unsigned char>(byte)] = true; }
-  [[nodiscard]] bool contains(char byte) const { return bytes_[static_cast<unsigned char>(byte)]; }
+  constexpr void add(char byte) { bytes_[static_cast<unsigned char>(byte)] = true; }
+  [[nodiscard]] constexpr bool contains(char byte) const { return bytes_[static_cast<unsigned char>(byte)]; }
 
  private:
   std::array<bool, 256> bytes_ = {};

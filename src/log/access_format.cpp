@@ -70,8 +70,9 @@ bool is_letter_or_digit(char c) {
 // RFC 9110 section 5.6.2.
 bool is_header_name(std::string_view name) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !name.empty() &&
-         std::ranges::all_of(name, [&](char c) { return is_letter_or_digit(c) || kMarks.find(c) != kMarks.npos; });
+  return !name.empty() && std::ranges::all_of(name, [&](char c) {
+    return is_letter_or_digit(c) || kMarks.find(c) != std::string_view::npos;
+  });
 }
 
 std::string known_fields() {
@@ -109,7 +110,7 @@ class PatternParser {
       return error_at(at_, fmt::format("the control character \"{}\"", escaped({&c, 1})), "each answer is one line");
     const bool doubled = at_ + 1 < text_.size() && text_[at_ + 1] == c;
     if (c == '{' && !doubled) return read_field();
-    if (c == '}' && !doubled) return error_at(at_, "a \"}\" without its \"{\"", "write \"}}\" for a brace");
+    if (c == '}' && !doubled) return error_at(at_, R"(a "}" without its "{")", R"(write "}}" for a brace)");
     if (c == '"') open_quote_ = open_quote_ ? std::nullopt : std::optional{at_};
     literal_ += c;
     at_ += c == '{' || c == '}' ? 2 : 1;
@@ -118,7 +119,7 @@ class PatternParser {
 
   Result<void> read_field() {
     const std::size_t end = text_.find('}', at_);
-    if (end == std::string_view::npos) return error_at(at_, "a \"{\" without its \"}\"", "write \"{{\" for a brace");
+    if (end == std::string_view::npos) return error_at(at_, R"(a "{" without its "}")", R"(write "{{" for a brace)");
     auto part = to_part(text_.substr(at_ + 1, end - at_ - 1));
     if (!part) return failure(std::move(part.error()));
     flush_literal();
@@ -128,7 +129,7 @@ class PatternParser {
     return {};
   }
 
-  Result<Part> to_part(std::string_view name) const {
+  [[nodiscard]] Result<Part> to_part(std::string_view name) const {
     const Escape escape = open_quote_ ? Escape::kQuoted : Escape::kBare;
     for (const auto& [prefix, field] : {std::pair{std::string_view{"header:"}, AccessField::kHeader},
                                         std::pair{std::string_view{"response:"}, AccessField::kResponse}}) {
@@ -145,13 +146,13 @@ class PatternParser {
     return Part{.field = found->field, .escape = ours ? Escape::kBareOfOurs : escape};
   }
 
-  std::unexpected<Error> unknown(std::string_view name) const {
+  [[nodiscard]] std::unexpected<Error> unknown(std::string_view name) const {
     const std::string_view meant = nearest(name, kFieldNames);
     return error_at(at_, fmt::format("unknown field \"{}\"", escaped(name, 64)),
                     (meant.empty() ? std::string{} : fmt::format("did you mean {{{}}}? ", meant)) + known_fields());
   }
 
-  std::unexpected<Error> no_field() const {
+  [[nodiscard]] std::unexpected<Error> no_field() const {
     const std::string_view meant = nearest(text_, kWords);
     return failure(fmt::format("the format \"{}\" has no field", escaped(text_, 64)),
                    (meant.empty() ? std::string{} : fmt::format("did you mean \"{}\"? ", meant)) +

@@ -13,6 +13,9 @@ namespace {
 
 using Part = AccessFormat::Part;
 
+// Escape::kBareOfOurs.
+constexpr EscapeSet kOurs = EscapeSet::bare();
+
 // The longest text of a number of 64 bits; every late field is one, or a shorter word.
 constexpr std::size_t kMostNumberBytes = 20;
 
@@ -98,7 +101,6 @@ class AccessLineMaker::Writer {
     }
   }
 
-  static inline const EscapeSet kOurs = EscapeSet::bare();
   std::string* line_;
   const EscapeSet* bare_;
   std::size_t most_;

@@ -207,7 +207,7 @@ TEST_CASE("a format without a field is told with the word that was meant") {
 }
 
 TEST_CASE("in quotes a value cannot end them, nor the line") {
-  test::Headers headers{{{"User-Agent", "a\" 200 \\\"\r\n\t\x01\x7f\xff ä"}}};
+  const test::Headers headers{{{"User-Agent", "a\" 200 \\\"\r\n\t\x01\x7f\xff ä"}}};
   AccessRecord record = sample_record();
   record.request_headers = HeaderLookup::of(headers);
   CHECK(line_of("\"{user_agent}\"", record) == R"("a\" 200 \\\"\x0d\x0a\x09\x01\x7f\xff \xc3\xa4")"
@@ -302,7 +302,7 @@ TEST_CASE("whatever the bytes are, a line is one line of its columns") {
 TEST_CASE("a value that is cut says so, and is escaped like any other") {
   AccessLineMaker maker{AccessFormat::parse("\"{path}\" {query} {host}").value(), test::sample_worker()};
   AccessRecord record = sample_record();
-  record.path = "\"\"\"\"\"";
+  record.path = R"(""""")";
   record.query = "12345";
   record.host = "1234";
   AccessLine line;

@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 using config::test::Folder;
 using Lines = std::vector<std::string>;
 
-const os::TimePoint kStart = os::now();
+const os::TimePoint start = os::now();
 
 std::string content(const std::string& path) {
   std::ifstream file{path, std::ios::binary};
@@ -53,7 +53,7 @@ AccessLog make_log(const std::string& path, Duration delay = 100ms, std::string_
           {.path = path, .flush_delay = delay}};
 }
 
-void write_line(AccessLog& log, const std::string& target, os::TimePoint now = kStart) {
+void write_line(AccessLog& log, const std::string& target, os::TimePoint now = start) {
   AccessRecord record = test::sample_record();
   record.target = target;
   log.finish(log.begin(record), test::sample_result(), now);
@@ -137,17 +137,17 @@ TEST_CASE("lines wait for others, as long as flush_delay from the first") {
   const std::string path = folder.path("a.log");
   AccessLog log = make_log(path, 100ms);
   CHECK_FALSE(log.next_deadline().has_value());
-  write_line(log, "/1", kStart);
-  write_line(log, "/2", kStart + 60ms);
-  CHECK(log.next_deadline() == kStart + 100ms);
+  write_line(log, "/1", start);
+  write_line(log, "/2", start + 60ms);
+  CHECK(log.next_deadline() == start + 100ms);
   CHECK(content(path).empty());
   CHECK(log.waiting() == 6);
-  log.flush(kStart + 100ms);
+  log.flush(start + 100ms);
   CHECK(content(path) == "/1\n/2\n");
   CHECK_FALSE(log.next_deadline().has_value());
-  write_line(log, "/3", kStart + 150ms);
-  CHECK(log.next_deadline() == kStart + 250ms);
-  log.close(kStart + 200ms);
+  write_line(log, "/3", start + 150ms);
+  CHECK(log.next_deadline() == start + 250ms);
+  log.close(start + 200ms);
   CHECK(content(path) == "/1\n/2\n/3\n");
 }
 
@@ -173,7 +173,7 @@ TEST_CASE("a full buffer is written before its time, and only in whole lines") {
     if (!written.empty() && written.back() != '\n') FAIL("a torn line");
     if (log.waiting() > 32'768) FAIL("more waits than fits");
   }
-  log.close(kStart);
+  log.close(start);
   CHECK(content(path) == expected);
 }
 
@@ -198,11 +198,11 @@ TEST_CASE("lines end in the order in which the answers end") {
     record.target = target;
     begun.push_back(log.begin(record));
   }
-  log.finish(std::move(begun[2]), {.bytes = 3}, kStart);
-  log.finish(std::move(begun[0]), {.bytes = 1}, kStart);
-  log.finish(std::move(begun[1]), {.bytes = 2}, kStart);
-  log.finish(AccessLine{}, {.bytes = 9}, kStart);  // nothing was begun
-  log.flush(kStart);
+  log.finish(std::move(begun[2]), {.bytes = 3}, start);
+  log.finish(std::move(begun[0]), {.bytes = 1}, start);
+  log.finish(std::move(begun[1]), {.bytes = 2}, start);
+  log.finish(AccessLine{}, {.bytes = 9}, start);  // nothing was begun
+  log.flush(start);
   CHECK(content(path) == "/3 3\n/1 1\n/2 2\n");
 }
 
@@ -218,10 +218,10 @@ TEST_CASE("lines of many processes never mix and none is lost, while the file mo
       AccessLog log = make_log(path, 10s);
       for (int i = 0; i < kLines; ++i) {
         // The file is renamed all the time; whoever opens it anew finds or makes the next one.
-        if (i % 50 == 49) log.adopt(std::move(*open_access_log(path)), kStart);
+        if (i % 50 == 49) log.adopt(std::move(*open_access_log(path)), start);
         write_line(log, fmt::format("/{}/{}/{}", writer, i, std::string(static_cast<std::size_t>(i % 300), 'z')));
       }
-      log.close(kStart);
+      log.close(start);
       ::_exit(0);
     }
     writers.push_back(pid);
@@ -238,7 +238,7 @@ TEST_CASE("lines of many processes never mix and none is lost, while the file mo
   std::multiset<std::string> found;
   std::multiset<std::string> expected;
   for (int i = -1; i < moved; ++i)
-    for (std::string& line : lines_of(content(i < 0 ? path : fmt::format("{}.{}", path, i)))) found.insert(line);
+    for (const std::string& line : lines_of(content(i < 0 ? path : fmt::format("{}.{}", path, i)))) found.insert(line);
   for (int writer = 0; writer < kWriters; ++writer)
     for (int i = 0; i < kLines; ++i)
       expected.insert(fmt::format("/{}/{}/{}", writer, i, std::string(static_cast<std::size_t>(i % 300), 'z')));
@@ -252,9 +252,9 @@ TEST_CASE("what waits goes to the old file, what comes goes to the new one") {
   AccessLog log = make_log(path, 10s);
   write_line(log, "/1");
   REQUIRE(::rename(path.c_str(), folder.path("a.log.1").c_str()) == 0);
-  log.adopt(std::move(*open_access_log(path)), kStart);
+  log.adopt(std::move(*open_access_log(path)), start);
   write_line(log, "/2");
-  log.close(kStart);
+  log.close(start);
   CHECK(content(folder.path("a.log.1")) == "/1\n");
   CHECK(content(path) == "/2\n");
 }
@@ -283,19 +283,19 @@ TEST_CASE("a full disk tears no line and loses none that the buffer holds, and b
   const std::string path = folder.path("a.log");
   AccessLog log = make_log(path, 100ms);
   write_line(log, "/before");
-  log.flush(kStart);
+  log.flush(start);
   {
     const FileSizeLimit limit{20};  // "/before\n" and twelve bytes more: one line, and a part of the next
     write_line(log, "/first");
     write_line(log, "/second");
-    log.flush(kStart + 1s);
+    log.flush(start + 1s);
     CHECK(content(path) == "/before\n/first\n");
-    CHECK(log.next_deadline() == kStart + 1100ms);
-    log.flush(kStart + 1100ms);
-    write_line(log, "/third", kStart + 1100ms);
+    CHECK(log.next_deadline() == start + 1100ms);
+    log.flush(start + 1100ms);
+    write_line(log, "/third", start + 1100ms);
     CHECK(content(path) == "/before\n/first\n");
   }
-  log.flush(kStart + 1200ms);
+  log.flush(start + 1200ms);
   CHECK(content(path) == "/before\n/first\n/second\n/third\n");
   CHECK_FALSE(log.next_deadline().has_value());
   const Lines told = process_log.lines();
@@ -307,7 +307,7 @@ TEST_CASE("a full disk tears no line and loses none that the buffer holds, and b
 
 TEST_CASE("a line of a file that meets a pipe goes there in pieces, and the rest before any other") {
   const Folder folder;
-  ProcessLog process_log{folder};
+  const ProcessLog process_log{folder};
   const Fifo fifo{folder};
   AccessLog log = make_log("/dev/full", 100ms);
   std::string expected;
@@ -318,13 +318,13 @@ TEST_CASE("a line of a file that meets a pipe goes there in pieces, and the rest
   }
   auto pipe = open_access_log(fifo.path);
   REQUIRE(::fcntl(pipe->get(), F_SETPIPE_SZ, 4096) == 4096);  // one piece
-  log.adopt(std::move(*pipe), kStart);
+  log.adopt(std::move(*pipe), start);
   std::string text;
   while (log.waiting() > 0) {
     const std::string piece = fifo.read();
     REQUIRE_FALSE(piece.empty());
     text += piece;
-    log.flush(kStart);
+    log.flush(start);
   }
   text += fifo.read();
   CHECK((text == expected));
@@ -339,10 +339,10 @@ TEST_CASE("lines that neither file nor buffer takes are counted") {
   CHECK(log.waiting() <= 32'768);
   const std::size_t kept = log.waiting() / 1001;
   const std::string path = folder.path("a.log");
-  log.adopt(std::move(*open_access_log(path)), kStart + 1s);
+  log.adopt(std::move(*open_access_log(path)), start + 1s);
   CHECK(lines_of(content(path)).size() == kept);
-  write_line(log, "/after", kStart + 1s);
-  log.flush(kStart + 1s);
+  write_line(log, "/after", start + 1s);
+  log.flush(start + 1s);
   const Lines told = process_log.lines();
   REQUIRE(told.size() == 2);
   CHECK_THAT(told[0], Catch::Contains("No space left on device"));
@@ -359,13 +359,13 @@ TEST_CASE("a file that fails and works in turns is told of now and then, and no 
     for (int i = 0; i < 40; ++i) write_line(log, std::string(1000, 'x'), now);
     log.adopt(std::move(*open_access_log(path)), now);
   };
-  fail_and_recover(kStart);
-  for (int i = 1; i < 50; ++i) fail_and_recover(kStart + i * 100ms);
+  fail_and_recover(start);
+  for (int i = 1; i < 50; ++i) fail_and_recover(start + i * 100ms);
   CHECK(process_log.lines().size() == 2);
-  fail_and_recover(kStart + 11s);
+  fail_and_recover(start + 11s);
   const Lines told = process_log.lines();
   REQUIRE(told.size() == 4);
-  const std::size_t lost = 51 * 40 - lines_of(content(path)).size();
+  const std::size_t lost = 51 * std::size_t{40} - lines_of(content(path)).size();
   const std::size_t first = lost / 51;
   CHECK_THAT(told[1], Catch::EndsWith(fmt::format("; {} lines were lost", first)));
   CHECK_THAT(told[3], Catch::EndsWith(fmt::format("; {} lines were lost", lost - first)));
@@ -376,7 +376,7 @@ TEST_CASE("what cannot be written at the end is counted too") {
   ProcessLog process_log{folder};
   AccessLog log = make_log("/dev/full", 10s);
   for (int i = 0; i < 3; ++i) write_line(log, "/x");
-  log.close(kStart);
+  log.close(start);
   const Lines told = process_log.lines();
   REQUIRE(told.size() == 2);
   CHECK(told[1] == "warn  master: 3 lines of the access log \"/dev/full\" were lost");
@@ -396,9 +396,9 @@ TEST_CASE("a pipe gets whole lines only, and what it does not take waits") {
   }
   std::string text = fifo.read();
   CHECK(text.back() == '\n');
-  log.flush(kStart);
+  log.flush(start);
   text += fifo.read();
-  log.flush(kStart);
+  log.flush(start);
   text += fifo.read();
   CHECK(text == expected);
   for (const std::string& line : process_log.lines()) CHECK_THAT(line, !Catch::StartsWith("error"));
@@ -424,11 +424,11 @@ TEST_CASE("a reader that goes away costs lines, and one that comes back gets the
   Fifo fifo{folder};
   AccessLog log = make_log(fifo.path, 0ms);
   fifo.reader.reset();
-  write_line(log, "/1", kStart);
+  write_line(log, "/1", start);
   REQUIRE(process_log.lines().size() == 1);
   CHECK_THAT(process_log.lines()[0], Catch::Contains("Broken pipe"));
   fifo.open();
-  log.flush(kStart + 1s);
+  log.flush(start + 1s);
   CHECK(fifo.read() == "/1\n");
   (void)std::signal(SIGPIPE, SIG_DFL);
 }
