@@ -131,6 +131,17 @@ def test_a_line_of_combined_says_what_was_asked_and_answered(session):
     assert (second["referer"], second["agent"]) == ("-", "-")
 
 
+def test_a_pattern_can_name_any_field_of_request_and_answer(session):
+    path = session.folder / "access.log"
+    daemon = session.start(session.pool(workers=1, access_log=access_log(
+        path, format="{header:X-Id}|{response:Content-Type}|{header:Host}|{response:X-None}|{{{worker}}}")))
+    get(daemon.address(), "/a.txt", version="1.0")
+    with Connection(daemon.address()) as connection:
+        connection.get("/a.txt", headers=["X-Id: a|b c\"", "x-id: second"])
+    assert wait_for_lines(path, 2) == [r"-|text/plain;\x20charset=utf-8|test|-|{0}",
+                                       r"a\x7cb\x20c\x22|text/plain;\x20charset=utf-8|test|-|{0}"]
+
+
 def test_json_has_every_field_and_parses(session):
     path = session.folder / "access.log"
     daemon = session.start(session.pool(workers=1, listen=["127.0.0.1:0", f"unix:{session.folder}/x.sock"],
@@ -333,11 +344,14 @@ def test_check_tells_a_format_that_is_none_at_its_place(session):
                      r'a "{" without its "}"; write "{{" for a brace', done.stderr), done.stderr
 
 
-def test_a_boot_whose_access_log_cannot_be_opened_fails(session):
-    daemon = session.start(session.pool(access_log=access_log("/dev/null/x")), ready=False)
-    daemon.expected_status = 2
-    daemon.expect("")
-    assert daemon.wait_exit() == 2
+def test_a_boot_whose_access_log_cannot_be_opened_fails_with_the_reason(session):
+    fifo = session.folder / "fifo"
+    os.mkfifo(fifo)
+    daemon = session.start(session.pool(access_log=access_log(fifo)), ready=False)
+    daemon.expected_status = 3
+    daemon.expect(rf'error +master: (cannot start: )?\S+:\d+:\d+: error: cannot open the access log "{fifo}": No such '
+                  r"device or address; it is a FIFO that nobody reads, or a socket")
+    assert daemon.wait_exit() == 3
 
 
 def test_two_pools_write_to_one_file_that_is_open_once(session):
