@@ -1,7 +1,6 @@
 #include "http/headers.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace prong::http {
 namespace {
@@ -36,7 +35,7 @@ std::optional<std::string_view> RequestHeaders::find(std::string_view name) cons
 }
 
 void ResponseHeaders::add(std::string_view name, std::string_view value) {
-  text_ += std::exchange(borrowed_, {});
+  own();
   append_clean(text_, name);
   text_ += ": ";
   append_clean(text_, value);

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace prong::http {
 
@@ -37,6 +38,10 @@ class RequestHeaders {
   // The value of the first field of that name (compared without case), or nothing.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
 
+  // The bytes that all views point into, and where in them the fields stand.
+  [[nodiscard]] std::string_view head() const { return head_; }
+  [[nodiscard]] std::span<const HeaderPosition> positions() const { return positions_; }
+
  private:
   std::string_view head_;
   std::span<const HeaderPosition> positions_;
@@ -60,6 +65,8 @@ class ResponseHeaders {
   void add(std::string_view name, std::string_view value);
   // The value of the first field of that name (compared without case), or nothing. Lives until the next add().
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
+  // Copies what is borrowed, for an answer that outlives the call of its handler.
+  void own() { text_ += std::exchange(borrowed_, {}); }
   // All fields as they are sent, each line with its CRLF.
   [[nodiscard]] std::string_view text() const { return borrowed_.empty() ? std::string_view(text_) : borrowed_; }
 

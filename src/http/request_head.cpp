@@ -224,7 +224,7 @@ std::expected<CheckedHead, std::uint16_t> check_head(std::string_view bytes, Req
 Request make_request(std::string_view bytes, const RequestHead& head) {
   const std::string_view method = view(bytes, head.method);
   const std::string_view text = view(bytes, head.target);
-  const RequestHeaders headers(bytes, head.fields);
+  const RequestHeaders headers(bytes.substr(0, head.size), head.fields);
   const Target target = split_target(method, text).value_or(Target{});
   return {.method = method,
           .target = text,

@@ -1,0 +1,89 @@
+// `process` and `thread` concurrency: requests go from the I/O thread to application threads, and answers back.
+//
+// Application code may block, hang or be slow; the I/O thread never waits for it. What crosses is owned by one side at
+// a time: a job by its thread, an answer by the I/O thread. Two queues under one short lock each; a thread is woken
+// only when it sleeps, and the I/O thread's descriptor is written to only when it has taken everything that was told
+// before, so that under load neither side makes a system call for each request.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "http/handler.hpp"
+#include "http/owned_request.hpp"
+#include "os/unique_fd.hpp"
+
+namespace prong::worker {
+
+class ApplicationThreads final : public http::Handler {
+ public:
+  // What a thread has to tell about one connection.
+  struct News {
+    std::uint64_t connection = 0;
+    std::optional<http::Response> answer = {};  // nothing: there is more of a body that is streamed
+    std::string failure = {};                   // what the application failed with, for the log
+  };
+
+  // One handler for each thread, so that an application need not be thread-safe by itself.
+  [[nodiscard]] static Result<std::unique_ptr<ApplicationThreads>> create(
+      std::vector<std::unique_ptr<http::Handler>> handlers, std::size_t output_buffer);
+
+  // ---- On the I/O thread.
+
+  // Asks the first handler, whose answer must not depend on anything that its handle() changes.
+  [[nodiscard]] http::BodyUse body_use(const http::Request& request) override {
+    return handlers_.front()->body_use(request);
+  }
+  // Hands the request to a thread, and says Later.
+  [[nodiscard]] http::Answer handle(const http::Request& request) override;
+  [[nodiscard]] http::DescriptorNeeds descriptor_needs() const override;
+  // Readable when there is news.
+  [[nodiscard]] int fd() const { return event_.get(); }
+  [[nodiscard]] std::vector<News> take_news();
+  // Whether a thread would begin at once with a request that came now.
+  [[nodiscard]] bool has_free_thread() const;
+  // Requests that wait or are being answered.
+  [[nodiscard]] std::size_t busy() const;
+  // No more requests come; the threads end when they have answered what there is.
+  void finish();
+
+  // ---- On an application thread, numbered from 0: serves until finish().
+  void run(std::size_t thread);
+
+ private:
+  struct Job {
+    std::uint64_t connection;
+    http::OwnedRequest request;
+  };
+  ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, os::UniqueFd event,
+                     std::size_t output_buffer)
+      : handlers_(std::move(handlers)), event_(std::move(event)), output_buffer_(output_buffer) {}
+
+  [[nodiscard]] std::optional<Job> take_job(http::Handler& handler);
+  void serve(http::Handler& handler, Job job);
+  void tell(News news);
+
+  std::vector<std::unique_ptr<http::Handler>> handlers_;
+  os::UniqueFd event_;  // eventfd(2)
+  std::size_t output_buffer_;
+
+  mutable std::mutex jobs_mutex_;
+  std::condition_variable job_arrived_;
+  std::deque<Job> jobs_;
+  std::size_t sleeping_ = 0;  // threads that wait for a job
+  std::size_t busy_ = 0;      // jobs that were handed in and not answered
+  bool finished_ = false;
+
+  std::mutex news_mutex_;
+  std::vector<News> news_;
+};
+
+}  // namespace prong::worker
