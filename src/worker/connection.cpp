@@ -39,7 +39,6 @@ void Connection::on_readable(std::span<char> buffer) {
     over_ = true;  // reset by the client: nobody is left to answer
     return;
   }
-  progress_ = true;
   received_ += result.bytes;
   if (lingering_) {
     over_ = result.end;  // what a client still sends after the last answer is dropped
@@ -87,7 +86,6 @@ bool Connection::send_some() {
   // connection tells the client so.
   if (result.error != 0 || result.end) over_ = true;
   if (over_ || result.would_block) return false;
-  progress_ = true;
   output.consume(result.bytes);
   return true;
 }

@@ -68,8 +68,6 @@ class Connection : public Waiter {
   // Makes the epoll set fit to what it waits for. On failure the connection is over.
   void update_interest(os::Epoll& epoll);
 
-  // Whether bytes have moved since the last call.
-  [[nodiscard]] bool take_progress() { return std::exchange(progress_, false); }
   // Requests answered since the last call.
   [[nodiscard]] std::uint64_t take_requests() {
     return session_.requests() - std::exchange(counted_requests_, session_.requests());
@@ -97,7 +95,6 @@ class Connection : public Waiter {
   bool peer_is_local_;
   bool lingering_ = false;
   bool over_ = false;
-  bool progress_ = false;
   std::uint64_t received_ = 0;     // bytes
   std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
   std::uint64_t counted_requests_ = 0;

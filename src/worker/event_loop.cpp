@@ -241,23 +241,24 @@ void EventLoop::refuse_to_accept(int error) {
 // After anything that a connection did: counts, timers, epoll, or its end.
 void EventLoop::settle(Connection& connection) {
   http::Session& session = connection.session();
-  if (const std::uint64_t answered = connection.take_requests(); answered > 0) {
+  const std::uint64_t answered = connection.take_requests();
+  if (answered > 0) {
     has_served_ = true;
     ipc::WorkerCell::add(cell_->requests, answered);
   }
   if (const std::string failure = session.take_failure(); !failure.empty()) log::error("a request failed: {}", failure);
   connection.update_interest(epoll_);
   const Waiting waiting = connection.waiting();
-  const bool progress = connection.take_progress();
   if (waiting == Waiting::kNothing) {
     connections_.remove(connection);
     cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
     return update_accepting();
   }
-  // Each deadline runs from the start of what is waited for; but an idle connection that has just answered begins to
-  // wait again.
-  const bool anew = waiting != connection.listed_as || (progress && waiting == Waiting::kIdle);
-  if (!anew && connection.is_waiting()) return;
+  // Each deadline runs from the start of what is waited for. After an answer it is the next request that is waited for,
+  // even if its first bytes came with the end of the last one, so that it has the whole time. Only the rounds of
+  // sending go on over several answers: what the client has to take does not depend on how it is cut into answers.
+  const bool next_request = answered > 0 && waiting != Waiting::kSending;
+  if (waiting == connection.listed_as && !next_request && connection.is_waiting()) return;
   connection.listed_as = waiting;
   DeadlineList* const list = list_of(waiting);
   if (list == nullptr) return connection.stop_waiting();

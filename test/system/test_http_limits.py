@@ -36,6 +36,19 @@ def test_a_head_that_does_not_end_is_408_and_others_are_served_meanwhile(session
         assert end_of(slow).startswith(b"HTTP/1.1 408 ")
 
 
+def test_each_of_many_pipelined_heads_has_the_whole_time(session):
+    """Each piece ends one head and begins the next, so that the server waits for the rest of a head all the time."""
+    daemon = session.start(respond({}, header_timeout="1s"))
+    head = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    with Connection(daemon.address()) as steady:
+        steady.send(head[:5])
+        pause = threading.Event()
+        for _ in range(60):
+            pause.wait(0.03)  # the pace of the client is what is tested
+            steady.send(head[5:] + head[:5])
+            assert steady.response().status == 200
+
+
 def test_a_body_slower_than_its_rate_is_408(session):
     daemon = session.start(respond({}, body_timeout="400ms", min_body_rate="10kB"))
     with Connection(daemon.address()) as slow:
@@ -109,6 +122,24 @@ def test_an_idle_connection_ends_after_its_time(session):
         connection.request()
         assert connection.response().status == 200
         assert connection.socket.recv(1) == b""
+
+
+def test_empty_lines_do_not_keep_an_idle_connection(session):
+    daemon = session.start(respond({}, idle_timeout="300ms"))
+    with Connection(daemon.address()) as connection:
+        connection.request()
+        assert connection.response().status == 200
+        connection.socket.settimeout(0.05)  # the pace of the client is what is tested
+        for _ in range(100):
+            try:
+                connection.send(b"\r\n")
+                assert connection.socket.recv(1) == b""
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                pass
+            return
+    pytest.fail("the connection lives on")
 
 
 @pytest.mark.parametrize("request_text, status", [

@@ -118,16 +118,11 @@ TEST_CASE("a request is answered, and the connection waits for the next one") {
   CHECK(pair.echo.seen.size() == 2);
 }
 
-TEST_CASE("requests and progress are counted since the last question") {
+TEST_CASE("requests are counted since the last question") {
   Pair pair;
-  CHECK_FALSE(pair.connection->take_progress());
   pair.send(std::string{kGet} + std::string{kGet});
   CHECK(pair.connection->take_requests() == 2);
   CHECK(pair.connection->take_requests() == 0);
-  CHECK(pair.connection->take_progress());
-  CHECK_FALSE(pair.connection->take_progress());
-  pair.connection->on_readable(pair.buffer);  // nothing there
-  CHECK_FALSE(pair.connection->take_progress());
 }
 
 TEST_CASE("a request that comes in pieces waits for the rest") {
@@ -153,17 +148,6 @@ TEST_CASE("an answer that the client takes slowly arrives whole and in order") {
   CHECK_THAT(answer, Catch::EndsWith("\r\n\r\n" + std::string(100'000, 'x')));
   CHECK(after(pair, kGet) == Waiting::kIdle);
   CHECK_THAT(pair.receive(), Catch::EndsWith("GET /a\n"));
-}
-
-TEST_CASE("while an answer waits, progress is told only when bytes moved") {
-  Pair pair;
-  pair.send(kGetLarge);
-  (void)pair.connection->take_progress();
-  pair.connection->on_writable();  // the client took nothing
-  CHECK_FALSE(pair.connection->take_progress());
-  (void)pair.receive();
-  pair.connection->on_writable();
-  CHECK(pair.connection->take_progress());
 }
 
 TEST_CASE("a request that arrived behind a large one is answered when that is gone") {
