@@ -214,8 +214,9 @@ void Session::handle(Cursor& cursor, AfterAnswer after) {
 void Session::finish_request(Cursor& cursor, const Request& request, Response&& response) {
   const AfterAnswer after = after_answer(cursor);
   const bool all_read = parser_.state() == Parser::State::kComplete && cursor.rest() == 0;
-  if (after == AfterAnswer::kClose) lingering_ = close_announced_ || !all_read;
   send(request, std::move(response), after);
+  // A client that did not ask for the end may be sending the next request by now.
+  if (closing_) lingering_ = after_ == AfterAnswer::kKeepOpen || !all_read;
   parser_.reset();
   intake_.reset();
   cursor.start = cursor.next;

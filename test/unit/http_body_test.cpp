@@ -336,6 +336,26 @@ TEST_CASE("the last request of a connection is answered with close") {
   CHECK(fixture.session.finished());
 }
 
+TEST_CASE("whoever did not ask for the end of the connection may send on, and is lingered for") {
+  Fixture<Keeper> last;
+  last.limits.max_requests = 1;
+  (void)last(kGet);
+  CHECK(last.session.finished());
+  CHECK(last.session.lingering());
+
+  Fixture<Streamer> open_ended;
+  open_ended.handler.steps = {{State::kEnd, "end"}};
+  (void)open_ended("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  CHECK(open_ended.session.finished());
+  CHECK(open_ended.session.lingering());
+
+  Fixture<Keeper> asked;
+  asked.limits.max_requests = 1;
+  (void)asked("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  CHECK(asked.session.finished());
+  CHECK_FALSE(asked.session.lingering());
+}
+
 TEST_CASE("several parts are one body") {
   class Parts final : public Handler {
    public:
