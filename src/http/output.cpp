@@ -10,6 +10,8 @@ namespace {
 // A text buffer up to this size stays with an idle connection, so that its next answer allocates nothing; it holds the
 // head of an answer and a short body. Larger ones are given back: idle connections are many.
 constexpr std::size_t kMostKept = 1024;
+// So does room for segments: a file takes two, an answer of many parts can need hundreds.
+constexpr std::size_t kMostSegmentsKept = 4;
 
 }  // namespace
 
@@ -65,6 +67,7 @@ void Output::pop() {
   if (!empty()) return;
   std::string kept = std::move(segments_.front().text);
   segments_.clear();
+  if (segments_.capacity() > kMostSegmentsKept) segments_.shrink_to_fit();
   front_ = 0;
   if (kept.capacity() > kMostKept) return;
   kept.clear();
