@@ -6,6 +6,12 @@
 #include "net/address.hpp"
 
 namespace prong::worker {
+namespace {
+
+// The room for entries stays with an idle connection up to this many; pipelined requests can need a hundred times that.
+constexpr std::size_t kMostEntriesKept = 4;
+
+}  // namespace
 
 AnswerLog::AnswerLog(log::AccessLog& log, const Peer& peer)
     : log_(&log),
@@ -16,9 +22,12 @@ AnswerLog::AnswerLog(log::AccessLog& log, const Peer& peer)
   if (peer.queue_time) queue_us_ = static_cast<std::uint64_t>(peer.queue_time->count());
 }
 
-void AnswerLog::note_request(os::TimePoint now) {
-  started_ = now;
-  started_at_ = std::chrono::system_clock::now();
+void AnswerLog::note_read(os::TimePoint now) {
+  read_ = {.time = now, .date = std::chrono::system_clock::now()};
+}
+
+void AnswerLog::note_request() {
+  started_ = read_;
 }
 
 void AnswerLog::answer_begins(const http::Request& request, const http::Response& response, std::uint64_t begin,
@@ -37,12 +46,14 @@ void AnswerLog::answer_begins(const http::Request& request, const http::Response
                             .status = response.status,
                             .connection = connection_,
                             .request_number = ++requests_,
-                            .time = started_at_,
+                            .time = started_.date,
                             .request_headers = log::HeaderLookup::of(request.headers),
                             .response_headers = log::HeaderLookup::of(response.headers)}),
        .begin = begin,
        .body_begin = body_begin,
-       .started = started_});
+       .started = started_.time});
+  // The next request may have begun in the same bytes.
+  note_request();
 }
 
 void AnswerLog::answer_ends(std::uint64_t end) {
@@ -55,6 +66,7 @@ void AnswerLog::note_sent(std::uint64_t sent, os::TimePoint now) {
   for (auto entry = entries_.begin(); entry != first_unfinished; ++entry)
     finish(*entry, *entry->end, log::Completeness::kWhole, now);
   entries_.erase(entries_.begin(), first_unfinished);
+  if (entries_.empty() && entries_.capacity() > kMostEntriesKept) entries_.shrink_to_fit();
 }
 
 void AnswerLog::note_end(std::uint64_t sent, os::TimePoint now) {

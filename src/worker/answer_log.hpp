@@ -31,8 +31,10 @@ class AnswerLog final : public http::Observer {
   // `log` is borrowed.
   AnswerLog(log::AccessLog& log, const Peer& peer);
 
-  // The first byte of a request is here.
-  void note_request(os::TimePoint now);
+  // Bytes of the client are here.
+  void note_read(os::TimePoint now);
+  // The first of a request are among the last that were read.
+  void note_request();
   void answer_begins(const http::Request& request, const http::Response& response, std::uint64_t begin,
                      std::uint64_t body_begin) override;
   void answer_ends(std::uint64_t end) override;
@@ -58,8 +60,12 @@ class AnswerLog final : public http::Observer {
   std::uint64_t connection_;
   std::optional<std::uint64_t> queue_us_;  // of the next answer
   std::uint64_t requests_ = 0;
-  os::TimePoint started_ = {};
-  std::chrono::system_clock::time_point started_at_ = {};
+  struct Moment {
+    os::TimePoint time = {};
+    std::chrono::system_clock::time_point date = {};
+  };
+  Moment read_ = {};                 // the last bytes
+  Moment started_ = {};              // the first byte of the current request
   std::vector<Entry> entries_ = {};  // of answers that are on their way, oldest first; more than one with pipelining
 };
 

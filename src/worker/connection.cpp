@@ -44,7 +44,8 @@ void Connection::on_readable(std::span<char> buffer) {
     over_ = result.end;  // what a client still sends after the last answer is dropped
     return;
   }
-  if (answer_log_ && session_.phase() == http::Phase::kIdle) answer_log_->note_request(os::now());
+  if (answer_log_) answer_log_->note_read(os::now());
+  if (answer_log_ && session_.phase() == http::Phase::kIdle) answer_log_->note_request();
   if (result.end)
     session_.receive_end();
   else

@@ -171,16 +171,22 @@ def worker_memory(pid):
 
 
 @pytest.mark.skipif(is_sanitized(), reason="a sanitizer's memory says nothing")
-def test_an_idle_connection_costs_at_most_two_kibibytes_of_user_space(session):
-    number = 4000
-    daemon = session.start(respond({"max_connections": number + 100}))
+@pytest.mark.parametrize("pipelined", [1, 150])
+def test_an_idle_connection_costs_at_most_two_kibibytes_of_user_space(session, pipelined):
+    number = 4000 if pipelined == 1 else 500
+    access_log = {} if pipelined == 1 else {"access_log": {"path": str(session.folder / "access.log")}}
+    daemon = session.start(respond({"max_connections": number + 100, **access_log}))
     worker = daemon.workers()[0]
     address = daemon.address()
 
     def idle_connection():
         connection = Connection(address)
-        connection.request(headers=["User-Agent: " + "x" * 300, "Cookie: " + "y" * 500])
-        assert connection.response().status == 200
+        if pipelined == 1:
+            connection.request(headers=["User-Agent: " + "x" * 300, "Cookie: " + "y" * 500])
+        else:
+            connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * pipelined)
+        for _ in range(pipelined):
+            assert connection.response().status == 200
         return connection
 
     idle = [idle_connection() for _ in range(100)]  # what is allocated once
