@@ -59,6 +59,7 @@ void Acceptor::resume_if_due(os::TimePoint now) {
 }
 
 os::Accepted Acceptor::accept_one(std::uint64_t key) {
+  if (!active_) return {.fd = {}, .peer = {}, .error = EAGAIN};  // paused by an event of the same turn
   const int fd = listeners_[key - first_key_].fd.get();
   os::Accepted accepted = os::accept_connection(fd);
   if (is_passing(accepted.error)) accepted.error = EAGAIN;  // level-triggered: the next turn sees the next one

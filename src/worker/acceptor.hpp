@@ -33,7 +33,8 @@ class Acceptor {
   [[nodiscard]] std::optional<os::TimePoint> next_deadline() const { return paused_until_; }
   void resume_if_due(os::TimePoint now);
 
-  // One connection of the listener with that key, and back to the end of the queue.
+  // One connection of the listener with that key, and back to the end of the queue. None while paused: a listener may
+  // still be among the events of the turn that paused it, and must not be waited for again.
   [[nodiscard]] os::Accepted accept_one(std::uint64_t key);
   [[nodiscard]] bool owns(std::uint64_t key) const;
   // The listener's address, as the configuration names it. Lives as long as the acceptor.

@@ -231,6 +231,7 @@ TEST_CASE("closing hands over what waits on the listeners that nobody else serve
   CHECK_FALSE(acceptor.owns(kFirstKey));
   CHECK(keys_told(epoll).empty());
   Acceptor sibling{epoll, listeners.inherited(), kFirstKey};
+  sibling.resume();
   CHECK(sibling.accept_one(kFirstKey).error == EAGAIN);
   CHECK(sibling.accept_one(kFirstKey + 1).fd.valid());
 }
@@ -244,6 +245,7 @@ TEST_CASE("closing without a backlog to serve takes nothing") {
   CHECK(acceptor.is_closed());
   CHECK(close_and_take(acceptor, ~std::uint64_t{0}, 100).empty());  // a second time there is nothing to close
   Acceptor sibling{epoll, listeners.inherited(), kFirstKey};
+  sibling.resume();
   CHECK(sibling.accept_one(kFirstKey).fd.valid());
 }
 
@@ -254,6 +256,7 @@ TEST_CASE("closing stops taking when no more is wanted") {
   const std::vector<os::UniqueFd> clients = listeners.connect_many(4);
   CHECK(close_and_take(acceptor, 1, 2).size() == 2);
   Acceptor sibling{epoll, listeners.inherited(), kFirstKey};
+  sibling.resume();
   CHECK(sibling.accept_one(kFirstKey).fd.valid());
 }
 
@@ -269,6 +272,24 @@ TEST_CASE("when all who had a listener have closed it, clients are refused") {
   const os::UniqueFd late{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   CHECK(::connect(late.get(), address.get(), address.size) != 0);
   CHECK(errno == ECONNREFUSED);
+}
+
+TEST_CASE("an event from before a pause neither gives a connection nor ends the pause") {
+  os::Epoll epoll = make_epoll();
+  const Listeners listeners(2);
+  Acceptor acceptor(epoll, listeners.inherited(), kFirstKey);
+  acceptor.resume();
+  const os::UniqueFd first = listeners.connect(0);
+  const os::UniqueFd second = listeners.connect(1);
+  REQUIRE(keys_told(epoll) == Keys{kFirstKey, kFirstKey + 1});
+  CHECK(acceptor.accept_one(kFirstKey).fd.valid());
+  acceptor.pause();
+  const os::Accepted accepted = acceptor.accept_one(kFirstKey + 1);
+  CHECK_FALSE(accepted.fd.valid());
+  CHECK(accepted.error == EAGAIN);
+  CHECK(keys_told(epoll).empty());
+  acceptor.resume();
+  CHECK(acceptor.accept_one(kFirstKey + 1).fd.valid());
 }
 
 }  // namespace prong::worker
