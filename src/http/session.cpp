@@ -215,8 +215,9 @@ void Session::finish_request(Cursor& cursor, const Request& request, Response&& 
   const AfterAnswer after = after_answer(cursor);
   const bool all_read = parser_.state() == Parser::State::kComplete && cursor.rest() == 0;
   send(request, std::move(response), after);
-  // A client that did not ask for the end may be sending the next request by now.
-  if (closing_) lingering_ = after_ == AfterAnswer::kKeepOpen || !all_read;
+  // A client that did not ask for the end may be sending the next request by now, and some send an empty line behind a
+  // body (RFC 9112 section 2.2).
+  if (closing_) lingering_ = after_ == AfterAnswer::kKeepOpen || !all_read || parser_.head().has_body();
   parser_.reset();
   intake_.reset();
   cursor.start = cursor.next;

@@ -336,7 +336,7 @@ TEST_CASE("the last request of a connection is answered with close") {
   CHECK(fixture.session.finished());
 }
 
-TEST_CASE("whoever did not ask for the end of the connection may send on, and is lingered for") {
+TEST_CASE("whoever did not ask for the end of the connection, or sent a body, may send on and is lingered for") {
   Fixture<Keeper> last;
   last.limits.max_requests = 1;
   (void)last(kGet);
@@ -354,6 +354,11 @@ TEST_CASE("whoever did not ask for the end of the connection may send on, and is
   (void)asked("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   CHECK(asked.session.finished());
   CHECK_FALSE(asked.session.lingering());
+
+  Fixture<Keeper> with_body;
+  (void)with_body("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx");
+  CHECK(with_body.session.finished());
+  CHECK(with_body.session.lingering());
 }
 
 TEST_CASE("several parts are one body") {
