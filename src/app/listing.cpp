@@ -25,24 +25,37 @@ constexpr std::string_view kStyle =
     "th:nth-child(n+2){text-align:right}"
     "a{text-decoration:none}a:hover{text-decoration:underline}";
 
-// How many bytes the UTF-8 sequence at the front has; 0: it is none (RFC 3629 section 4).
+// RFC 3629 section 4: the first byte, how many there are, and what the second may be; all others are 80 to BF.
+struct SequenceForm {
+  unsigned char least_first, most_first;
+  std::size_t size;
+  unsigned char least_second, most_second;
+};
+constexpr auto kSequenceForms = std::to_array<SequenceForm>({
+    {0x00, 0x7F, 1, 0x00, 0x00},
+    {0xC2, 0xDF, 2, 0x80, 0xBF},
+    {0xE0, 0xE0, 3, 0xA0, 0xBF},
+    {0xE1, 0xEC, 3, 0x80, 0xBF},
+    {0xED, 0xED, 3, 0x80, 0x9F},
+    {0xEE, 0xEF, 3, 0x80, 0xBF},
+    {0xF0, 0xF0, 4, 0x90, 0xBF},
+    {0xF1, 0xF3, 4, 0x80, 0xBF},
+    {0xF4, 0xF4, 4, 0x80, 0x8F},
+});
+
+bool is_between(char byte, unsigned char least, unsigned char most) {
+  const auto value = static_cast<unsigned char>(byte);
+  return value >= least && value <= most;
+}
+
+// How many bytes the UTF-8 sequence at the front has; 0: it is none.
 std::size_t sequence_size(std::string_view text) {
-  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-  const auto continues = [&](std::size_t size) {
-    if (text.size() < size) return false;
-    for (std::size_t i = 1; i < size; ++i)
-      if ((byte(i) & 0xC0U) != 0x80U) return false;
-    return true;
-  };
-  if (byte(0) < 0x80) return 1;
-  if (byte(0) >= 0xC2 && byte(0) <= 0xDF) return continues(2) ? 2 : 0;
-  if (byte(0) >= 0xE0 && byte(0) <= 0xEF) {
-    if (!continues(3) || (byte(0) == 0xE0 && byte(1) < 0xA0) || (byte(0) == 0xED && byte(1) > 0x9F)) return 0;
-    return 3;
-  }
-  if (byte(0) >= 0xF0 && byte(0) <= 0xF4) {
-    if (!continues(4) || (byte(0) == 0xF0 && byte(1) < 0x90) || (byte(0) == 0xF4 && byte(1) > 0x8F)) return 0;
-    return 4;
+  for (const SequenceForm& form : kSequenceForms) {
+    if (!is_between(text[0], form.least_first, form.most_first)) continue;
+    if (form.size == 1) return 1;
+    if (text.size() < form.size || !is_between(text[1], form.least_second, form.most_second)) return 0;
+    const auto continues = [](char byte) { return is_between(byte, 0x80, 0xBF); };
+    return std::ranges::all_of(text.substr(2, form.size - 2), continues) ? form.size : 0;
   }
   return 0;
 }

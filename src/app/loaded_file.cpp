@@ -42,6 +42,10 @@ bool same_time(const std::timespec& left, const std::timespec& right) {
 
 LoadedFile::LoadedFile(const os::FileInfo& info, const FileDescription& description, std::time_t now)
     : info_(info), modified_(std::min(info.modified.tv_sec, now)) {
+  write_headers(description);
+}
+
+void LoadedFile::write_headers(const FileDescription& description) {
   constexpr std::size_t kUsual = 256;
   headers_.reserve(kUsual);
   content_type_ = add_header("Content-Type", description.content_type);
@@ -50,7 +54,7 @@ LoadedFile::LoadedFile(const os::FileInfo& info, const FileDescription& descript
   add_header("Accept-Ranges", "bytes");
   validators_ = static_cast<std::uint32_t>(headers_.size());
   add_header("Last-Modified", http::format_date(modified_));
-  etag_ = add_header("ETag", make_etag(info, description.coding));
+  etag_ = add_header("ETag", make_etag(info_, description.coding));
   if (!description.cache_control.empty()) add_header("Cache-Control", description.cache_control);
   if (description.varies) add_header("Vary", "Accept-Encoding");
 }

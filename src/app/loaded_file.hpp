@@ -53,6 +53,7 @@ class LoadedFile {
     std::uint32_t size = 0;
   };
   [[nodiscard]] std::string_view text_of(Piece piece) const { return headers().substr(piece.offset, piece.size); }
+  void write_headers(const FileDescription& description);
   Piece add_header(std::string_view name, std::string_view value);
 
   os::FileInfo info_;

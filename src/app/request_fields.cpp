@@ -1,37 +1,59 @@
 #include "app/request_fields.hpp"
 
 #include <cstddef>
+#include <cstdint>
 
 namespace prong::app {
 
+namespace {
+
+enum class Field : std::uint8_t { kOther, kCondition, kAcceptEncoding, kRange, kIfRange };
+
 // The length of a name tells most of them apart, at a comparison of two numbers.
+Field field_named(std::string_view name) {
+  const auto is = [&](std::string_view other, Field field) {
+    return http::equals_ignoring_case(name, other) ? field : Field::kOther;
+  };
+  switch (name.size()) {
+    case std::string_view("Range").size():
+      return is("Range", Field::kRange);
+    case std::string_view("If-Match").size():
+      return http::equals_ignoring_case(name, "If-Range") ? Field::kIfRange : is("If-Match", Field::kCondition);
+    case std::string_view("If-None-Match").size():
+      return is("If-None-Match", Field::kCondition);
+    case std::string_view("Accept-Encoding").size():
+      return is("Accept-Encoding", Field::kAcceptEncoding);
+    case std::string_view("If-Modified-Since").size():
+      return is("If-Modified-Since", Field::kCondition);
+    case std::string_view("If-Unmodified-Since").size():
+      return is("If-Unmodified-Since", Field::kCondition);
+    default:
+      return Field::kOther;
+  }
+}
+
+}  // namespace
+
 RequestFields find_fields(const http::RequestHeaders& headers) {
   RequestFields fields;
   std::size_t ranges = 0;
   for (std::size_t i = 0; i < headers.size(); ++i) {
     const http::Header header = headers[i];
-    const auto is = [&](std::string_view name) { return http::equals_ignoring_case(header.name, name); };
-    switch (header.name.size()) {
-      case std::string_view("Range").size():
-        if (is("Range") && ++ranges == 1) fields.range = header.value;
+    switch (field_named(header.name)) {
+      case Field::kOther:
         break;
-      case std::string_view("If-Match").size():
-        if (is("If-Match")) fields.conditional = true;
-        if (is("If-Range")) fields.if_range = header.value;
+      case Field::kCondition:
+        fields.conditional = true;
         break;
-      case std::string_view("If-None-Match").size():
-        if (is("If-None-Match")) fields.conditional = true;
+      case Field::kAcceptEncoding:
+        fields.accept_encoding = true;
         break;
-      case std::string_view("Accept-Encoding").size():
-        if (is("Accept-Encoding")) fields.accept_encoding = true;
+      case Field::kRange:
+        fields.range = header.value;
+        ++ranges;
         break;
-      case std::string_view("If-Modified-Since").size():
-        if (is("If-Modified-Since")) fields.conditional = true;
-        break;
-      case std::string_view("If-Unmodified-Since").size():
-        if (is("If-Unmodified-Since")) fields.conditional = true;
-        break;
-      default:
+      case Field::kIfRange:
+        fields.if_range = header.value;
         break;
     }
   }

@@ -74,13 +74,16 @@ TEST_CASE("files that are to be read must be there if they were written") {
 
 TEST_CASE("names that are to be files of the root are told when they cannot be") {
   const std::string pool = "[pool.a]\nlisten = [\"x\"]\n";
-  const std::string hint = "; write it relative to the root, without \"..\", for example \"errors/404.html\"";
+  const std::string hint = R"(; write it relative to the root, without "..", for example "errors/404.html")";
+  const auto with_fallback = [&](std::string_view name) {
+    std::string text = pool;
+    return found_in(text.append(R"(static = { root = "/", fallback = ")").append(name).append("\" }"));
+  };
   CHECK(found_in(pool + "static = { root = \"/\", fallback = \"/index.html\" }") ==
         Texts{"t.toml:3:35: error: the fallback \"/index.html\" is no file of the root" + hint});
-  for (const std::string name : {"..", "../a", "a/../b", "a/..", "./a", ".", "a//b", "a/", "/"})
-    CHECK(found_in(pool + "static = { root = \"/\", fallback = \"" + name + "\" }").size() == 1);
-  for (const std::string name : {"", "a", "a/b.html", ".a", "..a", "a..", "a/..b"})
-    CHECK(found_in(pool + "static = { root = \"/\", fallback = \"" + name + "\" }") == none());
+  for (const char* name : {"..", "../a", "a/../b", "a/..", "./a", ".", "a//b", "a/", "/"})
+    CHECK(with_fallback(name).size() == 1);
+  for (const char* name : {"", "a", "a/b.html", ".a", "..a", "a..", "a/..b"}) CHECK(with_fallback(name) == none());
   CHECK(found_in(
             pool +
             "static.root = \"/\"\nstatic.error_pages = { 404 = \"a.html\", 4xx = \"b\", 5xx = \"c\", 599 = \"d\" }") ==
@@ -96,8 +99,8 @@ TEST_CASE("an error page for what is no error is told") {
       found_in(pool + "static.error_pages = { 200 = \"a\" }") ==
       Texts{"t.toml:4:30: error: \"200\" is no status of an error; write a number from \"400\" to \"599\", \"4xx\" or "
             "\"5xx\""});
-  for (const std::string key : {"399", "600", "4XX", "3xx", "40x", "4x4", "4", "4044", "\"\"", "\" 404\"", "xx"})
-    CHECK(found_in(pool + "static.error_pages = { " + key + " = \"a\" }").size() == 1);
+  for (const char* key : {"399", "600", "4XX", "3xx", "40x", "4x4", "4", "4044", "\"\"", "\" 404\"", "xx"})
+    CHECK(found_in(std::string(pool).append("static.error_pages = { ").append(key).append(" = \"a\" }")).size() == 1);
 }
 
 TEST_CASE("codings that are not known, or stand there twice, are told") {
@@ -130,8 +133,8 @@ TEST_CASE("headers of a constant answer that are none, or that prongd writes its
         Texts{"t.toml:4:8: error: \"A:\" is no name of a header; write letters, digits and dashes",
               "t.toml:5:8: error: the header \"dATE\" is written by prongd itself; leave it out",
               "t.toml:6:6: error: the value of the header \"Ok\" cannot be \"d \"; leave out the spaces around it"});
-  for (const std::string name : {"Connection", "content-length", "SERVER", "Transfer-Encoding"})
-    CHECK(found_in(pool + "respond.headers = { " + name + " = \"x\" }").size() == 1);
+  for (const char* name : {"Connection", "content-length", "SERVER", "Transfer-Encoding"})
+    CHECK(found_in(std::string(pool).append("respond.headers = { ").append(name).append(" = \"x\" }")).size() == 1);
 }
 
 TEST_CASE("a header's value with a control character is refused by the reader") {
