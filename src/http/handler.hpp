@@ -63,9 +63,10 @@ class BodySource {
 
   // Appends up to `most` bytes (more than 0) to `into`, without blocking in `event` concurrency.
   [[nodiscard]] virtual State read(std::string& into, std::size_t most) = 0;
-  // Its size if it is known: then the answer says Content-Length, else it is sent in chunks (HTTP/1.0: up to the end of
-  // the connection). A source that ends before its size is cut; what it gives beyond it is dropped.
-  [[nodiscard]] virtual std::optional<std::uint64_t> size() const { return std::nullopt; }
+  // Its size if it is known; asked once, before the first read(). Then the answer says Content-Length, else it is sent
+  // in chunks (HTTP/1.0: up to the end of the connection). A source that ends before its size is cut; what it gives
+  // beyond it is dropped.
+  [[nodiscard]] virtual std::optional<std::uint64_t> size() const noexcept { return std::nullopt; }
 };
 
 using BodyPart = std::variant<std::string, FileBody>;

@@ -291,7 +291,8 @@ int Parser::Implementation::on_body(llhttp_t* parser, const char* at, std::size_
 // A size that is too large is refused before its data comes, which may be never.
 int Parser::Implementation::on_chunk_header(llhttp_t* parser) {
   Implementation& self = of(parser);
-  return self.intake->is_too_much(parser->content_length) ? self.fail(kContentTooLarge) : HPE_OK;
+  self.intake->judge(parser->content_length);
+  return self.intake->verdict == BodyIntake::Verdict::kFine ? HPE_OK : self.fail(kContentTooLarge);
 }
 
 int Parser::Implementation::on_message_complete(llhttp_t* parser) {
@@ -318,6 +319,10 @@ std::uint16_t Parser::failure() const {
 bool Parser::in_request_line() const {
   return implementation_->state == State::kBlank ||
          (implementation_->state == State::kHead && !implementation_->version_seen);
+}
+
+bool Parser::knows_version() const {
+  return implementation_->version_known;
 }
 
 RequestHead& Parser::head() {

@@ -44,6 +44,8 @@ class Parser {
   [[nodiscard]] std::uint16_t failure() const;
   // Whether the request line has not ended yet.
   [[nodiscard]] bool in_request_line() const;
+  // Whether the version of the request has been read, and is 1.0 or 1.1.
+  [[nodiscard]] bool knows_version() const;
   // Whole from kHeadDone on, but for what check_head() adds.
   [[nodiscard]] RequestHead& head();
   [[nodiscard]] const RequestHead& head() const;

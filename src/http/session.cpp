@@ -136,6 +136,11 @@ bool Session::step(Cursor& cursor) {
   const std::size_t end = cursor.next + std::min(allowed, cursor.rest());
   cursor.next = cursor.start + parser_.parse(cursor.bytes.subspan(cursor.start, end - cursor.start),
                                              cursor.next - cursor.start, intake_.get());
+  if (intake_ && intake_->verdict == BodyIntake::Verdict::kTooLargeToDrop) {
+    // Nobody wants it, and it is too much to be read for nothing: the answer comes now, and is the last.
+    handle(cursor, AfterAnswer::kClose);
+    return true;
+  }
   if (const std::uint16_t status = body_refusal(); status != 0) {
     refuse(cursor, status);
     return true;
@@ -167,7 +172,7 @@ bool Session::step(Cursor& cursor) {
 // Why the body, as far as it came, is not taken; 0 when it is.
 std::uint16_t Session::body_refusal() const {
   if (!intake_) return 0;
-  if (intake_->is_too_much(0)) return kContentTooLarge;
+  if (intake_->verdict == BodyIntake::Verdict::kTooLarge) return kContentTooLarge;
   return intake_->failure ? kInsufficientStorage : 0;
 }
 
@@ -263,13 +268,13 @@ Answer Session::call_handler(const Request& request) {
 void Session::refuse(const Cursor& cursor, std::uint16_t status) {
   lingering_ = true;
   if (intake_ && intake_->failure) failure_ = intake_->failure->text();
-  // Of a head that is not whole, only what the parser has found is known.
+  // Of a head that is not whole, only what the parser has found is known; a request line that is not whole is none.
   const RequestHead& head = parser_.head();
   const std::string_view bytes = text_of(cursor.request());
-  const Request request{.method = bytes.substr(head.method.offset, head.method.size),
-                        .target = bytes.substr(head.target.offset, head.target.size),
-                        .version_minor = head.version_minor,
-                        .connection = context_.connection};
+  Request request{.method = bytes.substr(head.method.offset, head.method.size),
+                  .version_minor = head.version_minor,
+                  .connection = context_.connection};
+  if (parser_.knows_version()) request.target = bytes.substr(head.target.offset, head.target.size);
   send(request, error_response(status), AfterAnswer::kClose);
 }
 
@@ -277,7 +282,8 @@ void Session::send(const Request& request, Response&& response, AfterAnswer afte
   const std::uint64_t begin = output_.end_of_stream();
   HeadFields fields{.date = cached_date(context_.clock()), .server = context_.limits->server_header};
   const bool has_body = !forbids_body(response.status);
-  if (has_body) fields.content_length = body_size(response);
+  const std::optional<std::uint64_t> size = body_size(response);
+  if (has_body) fields.content_length = size;
   // A body of which nobody knows the size ends with its last chunk, or with the connection.
   const bool is_open_ended = has_body && !fields.content_length;
   fields.chunked = is_open_ended && request.version_minor > 0;
@@ -290,11 +296,11 @@ void Session::send(const Request& request, Response&& response, AfterAnswer afte
   append_head(output_.text(), response, fields);
   closing_ = closing_ || after == AfterAnswer::kClose;
   if (context_.observer != nullptr) context_.observer->answer_begins(request, response, begin, output_.end_of_stream());
-  if (has_body && request.method != "HEAD") send_body(std::move(response.body), fields.chunked);
+  if (has_body && request.method != "HEAD") send_body(std::move(response.body), size, fields.chunked);
   if (stage_ == Stage::kReading && !broken_) end_answer();
 }
 
-void Session::send_body(Body&& body, bool chunked) {
+void Session::send_body(Body&& body, std::optional<std::uint64_t> size, bool chunked) {
   if (auto* const text = std::get_if<std::string>(&body)) return output_.append(std::move(*text));
   if (const auto* const text = std::get_if<std::string_view>(&body)) return output_.append(*text);
   if (auto* const file = std::get_if<FileBody>(&body)) return output_.append(std::move(*file));
@@ -303,7 +309,6 @@ void Session::send_body(Body&& body, bool chunked) {
     return;
   }
   auto& source = std::get<std::unique_ptr<BodySource>>(body);
-  const std::optional<std::uint64_t> size = source->size();
   stream_ = std::make_unique<Stream>(Stream{.source = std::move(source), .left = size, .chunked = chunked});
   stage_ = Stage::kStreaming;
   pull(Pulled::kFirst);

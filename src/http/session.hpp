@@ -143,7 +143,7 @@ class Session {
   [[nodiscard]] Answer call_handler(const Request& request);
   void refuse(const Cursor& cursor, std::uint16_t status);
   void send(const Request& request, Response&& response, AfterAnswer after);
-  void send_body(Body&& body, bool chunked);
+  void send_body(Body&& body, std::optional<std::uint64_t> size, bool chunked);
   void pull(Pulled which = Pulled::kAgain);
   [[nodiscard]] BodySource::State read_source(std::string& data);
   void append_data(std::string_view data);

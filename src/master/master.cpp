@@ -42,7 +42,9 @@ std::string sender_of(const os::ReceivedSignal& received) {
 Result<std::unique_ptr<Master>> Master::create(ConfigSource source, WorkerMain worker_main,
                                                os::SystemdHandover handover) {
   os::reset_signal_dispositions();
-  os::ignore_signal(SIGPIPE);  // a closed standard error must not end the daemon
+  // A closed standard error, or a log that has reached its limit (setrlimit(2)), must not end the daemon.
+  os::ignore_signal(SIGPIPE);
+  os::ignore_signal(SIGXFSZ);
   os::block_all_signals();
   auto epoll = os::Epoll::create();
   if (!epoll) return failure(std::move(epoll.error()));

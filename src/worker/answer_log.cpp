@@ -32,12 +32,12 @@ void AnswerLog::note_request() {
 
 void AnswerLog::answer_begins(const http::Request& request, const http::Response& response, std::uint64_t begin,
                               std::uint64_t body_begin) {
-  const bool was_read = !request.method.empty();
+  const bool was_read = !request.target.empty();
   entries_.push_back(
       {.line = log_->begin({.client = client_,
                             .client_port = client_port_,
                             .listener = listener_,
-                            .method = request.method,
+                            .method = was_read ? request.method : std::string_view(),
                             .target = request.target,
                             .path = request.path,
                             .query = request.query,

@@ -19,7 +19,7 @@ class Reader final : public http::BodySource {
   ~Reader() override { pipe_->abandon(); }
 
   [[nodiscard]] State read(std::string& into, std::size_t most) override { return pipe_->read(into, most); }
-  [[nodiscard]] std::optional<std::uint64_t> size() const override { return size_; }
+  [[nodiscard]] std::optional<std::uint64_t> size() const noexcept override { return size_; }
 
  private:
   std::shared_ptr<BodyPipe> pipe_;

@@ -38,9 +38,9 @@ void on_parent_death(int /*number*/) {
 
 void set_dispositions() {
   os::reset_signal_dispositions();
-  // Whoever sends one of these to the whole process group, or to every "prongd", means the master. PIPE: a client that
-  // closed early is an errno.
-  for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGTSTP, SIGPIPE})
+  // Whoever sends one of these to the whole process group, or to every "prongd", means the master. PIPE and XFSZ: a
+  // client that closed early, and a file that has reached its limit, are an errno.
+  for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGTSTP, SIGPIPE, SIGXFSZ})
     os::ignore_signal(number);
   struct sigaction action{};
   action.sa_handler = on_parent_death;

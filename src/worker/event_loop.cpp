@@ -25,8 +25,10 @@ constexpr std::uint64_t kFirstListenerKey = 2;
 constexpr Duration kLingerTime{5'000};
 // When descriptors or memory run out, others of this worker may be free soon.
 constexpr Duration kAcceptPause{100};
+constexpr Duration kShortestHousekeeping{10};
 // An exhausted worker says so this often at the most.
 constexpr std::chrono::seconds kComplaintInterval{10};
+constexpr std::chrono::seconds kFailureInterval{1};
 
 http::Limits to_limits(const config::HttpConfig& from) {
   return {.max_request_line = from.max_request_line,
@@ -246,7 +248,7 @@ void EventLoop::settle(Connection& connection) {
     has_served_ = true;
     ipc::WorkerCell::add(cell_->requests, answered);
   }
-  if (const std::string failure = session.take_failure(); !failure.empty()) log::error("a request failed: {}", failure);
+  if (const std::string failure = session.take_failure(); !failure.empty()) complain_of_failure(failure);
   connection.update_interest(epoll_);
   const Waiting waiting = connection.waiting();
   if (waiting == Waiting::kNothing) {
@@ -293,6 +295,8 @@ void EventLoop::keep_house() {
   if (housekeeping_due_ ? *housekeeping_due_ > now_ : !has_served_) return;
   has_served_ = false;
   housekeeping_due_ = handler_->do_housekeeping(now_);
+  // Whatever a handler says, it cannot keep the worker busy with nothing else.
+  if (housekeeping_due_) housekeeping_due_ = std::max(*housekeeping_due_, now_ + kShortestHousekeeping);
 }
 
 void EventLoop::handle_late() {
@@ -314,6 +318,19 @@ void EventLoop::update_accepting() {
   acceptor_.pause();
   // max_connections is the operator's will; a limit that nobody set needs a word.
   if (most_connections_ < pool_->max_connections) complain_of_full_table();
+}
+
+// Clients decide how often this happens, so it is told once in a while, with the number of those that were not.
+void EventLoop::complain_of_failure(const std::string& failure) {
+  if (last_failure_told_ && now_ - *last_failure_told_ < kFailureInterval) {
+    ++failures_not_told_;
+    return;
+  }
+  last_failure_told_ = now_;
+  if (const std::uint64_t before = std::exchange(failures_not_told_, 0); before > 0)
+    log::error("a request failed: {} (and {} before it)", failure, before);
+  else
+    log::error("a request failed: {}", failure);
 }
 
 void EventLoop::complain_of_full_table() {

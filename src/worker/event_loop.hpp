@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/error.hpp"
 #include "config/config.hpp"
@@ -50,6 +51,7 @@ class EventLoop {
   void keep_house();
   void keep_access_log();
   void complain_of_full_table();
+  void complain_of_failure(const std::string& failure);
 
   struct DrainOrder {
     Duration grace{};
@@ -88,6 +90,8 @@ class EventLoop {
   std::optional<os::TimePoint> drain_deadline_;
   std::optional<os::TimePoint> idle_deadline_;
   std::optional<os::TimePoint> last_accept_complaint_;
+  std::optional<os::TimePoint> last_failure_told_;
+  std::uint64_t failures_not_told_ = 0;
   std::optional<os::TimePoint> housekeeping_due_;
   bool has_served_ = false;  // since the last housekeeping
   static constexpr std::size_t kReadSize = 32U << 10U;

@@ -64,7 +64,7 @@ class Script final : public BodySource {
     into += step.text;
     return step.state;
   }
-  [[nodiscard]] std::optional<std::uint64_t> size() const override { return size_; }
+  [[nodiscard]] std::optional<std::uint64_t> size() const noexcept override { return size_; }
 
  private:
   std::deque<Step>* steps_;

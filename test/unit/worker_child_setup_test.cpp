@@ -130,7 +130,7 @@ TEST_CASE("a worker ignores what is meant for the master, and inherits no other 
   });
   (void)std::signal(SIGALRM, SIG_DFL);
   (void)std::signal(SIGURG, SIG_DFL);
-  CHECK(report == "SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGPIPE SIGTSTP SIGTTIN SIGTTOU ");
+  CHECK(report == "SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGPIPE SIGTSTP SIGTTIN SIGTTOU SIGXFSZ ");
 }
 
 TEST_CASE("a worker asks for a signal at its master's death, which does not end it at once") {
