@@ -27,7 +27,8 @@ constexpr std::uint16_t kRangeNotSatisfiable = 416;
 
 http::BodyPart part_of(const LoadedFile& file, const ByteRange& range) {
   if (file.file() != nullptr) return FileBody{.file = file.file(), .offset = range.first, .size = range.size};
-  return file.content().substr(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.size));
+  return std::string(
+      file.content().substr(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.size)));
 }
 
 // RFC 9110 section 14.4: "bytes 0-4/10".
@@ -107,8 +108,8 @@ bool still_the_same(std::string_view if_range, const LoadedFile& file, std::time
 http::Body whole_body(const LoadedFile& file) {
   if (file.file() != nullptr) return FileBody{.file = file.file(), .offset = 0, .size = file.size()};
   // What is larger would be borrowed for longer than the cache keeps it.
-  if (file.content().size() > http::kMostBorrowedAndCopied) return file.content();
-  return std::string_view(file.content());
+  if (file.content().size() > http::kMostBorrowedAndCopied) return file.shared_content();
+  return file.content();
 }
 
 Response answer_with(const http::Request& request, const RequestFields& fields, const LoadedFile& file) {

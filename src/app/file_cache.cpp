@@ -31,6 +31,8 @@ void FileCache::insert(std::string_view key, File file, os::TimePoint now) {
   list.push_front(std::move(made));
   list.front().age = ages_.insert(ages_.end(), list.begin());
   index_.emplace(list.front().key, list.begin());
+  bytes_ += bytes_of(list.front());
+  while (bytes_ > limits_.bytes) remove(std::prev(in_memory_.end()));
   if (open_.size() > limits_.descriptors) remove(std::prev(open_.end()));
   if (index_.size() > limits_.entries) remove_least_recently_used();
 }
@@ -50,12 +52,14 @@ std::optional<os::TimePoint> FileCache::expire(os::TimePoint now) {
 }
 
 void FileCache::remove(Entries::iterator entry) {
+  bytes_ -= bytes_of(*entry);
   index_.erase(entry->key);
   ages_.erase(entry->age);
   list_of(*entry).erase(entry);
 }
 
 void FileCache::clear() {
+  bytes_ = 0;
   index_.clear();
   ages_.clear();
   open_.clear();

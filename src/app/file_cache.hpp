@@ -19,6 +19,7 @@ namespace prong::app {
 struct FileCacheLimits {
   std::size_t entries = 0;
   std::size_t descriptors = 0;                // of those that are not in memory
+  std::uint64_t bytes = 0;                    // of those that are
   os::TimePoint::duration time_to_live = {};  // from when it was loaded, however often it was asked for; 0: no cache
 };
 
@@ -64,6 +65,9 @@ class FileCache {
 
   void remove(Entries::iterator entry);
   void remove_least_recently_used();
+  [[nodiscard]] static std::uint64_t bytes_of(const Entry& entry) {
+    return entry.file == nullptr ? 0 : entry.file->content().size();
+  }
   [[nodiscard]] Entries& list_of(const Entry& entry) {
     return entry.file != nullptr && entry.file->file() != nullptr ? open_ : in_memory_;
   }
@@ -75,6 +79,7 @@ class FileCache {
   Ages ages_;  // of both, the oldest first
   std::unordered_map<std::string_view, Entries::iterator> index_;
   std::uint64_t uses_ = 0;
+  std::uint64_t bytes_ = 0;  // of all entries together
 };
 
 }  // namespace prong::app

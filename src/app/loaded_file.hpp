@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "app/content_coding.hpp"
+#include "http/handler.hpp"
 #include "os/file.hpp"
 #include "os/unique_fd.hpp"
 
@@ -26,11 +27,15 @@ class LoadedFile {
   LoadedFile(const os::FileInfo& info, const FileDescription& description, std::time_t now);
 
   void set_file(os::UniqueFd file) { file_ = std::make_shared<const os::UniqueFd>(std::move(file)); }
-  void set_content(std::string content) { content_ = std::move(content); }
+  void set_content(std::string content) { content_ = std::make_shared<const std::string>(std::move(content)); }
 
   // Where the bytes are; nullptr: in content().
   [[nodiscard]] const std::shared_ptr<const os::UniqueFd>& file() const { return file_; }
-  [[nodiscard]] const std::string& content() const { return content_; }
+  [[nodiscard]] std::string_view content() const {
+    return content_ == nullptr ? std::string_view() : std::string_view(*content_);
+  }
+  // The same for an answer that may outlive this.
+  [[nodiscard]] http::SharedText shared_content() const { return {.owner = content_, .text = content()}; }
   [[nodiscard]] const os::FileInfo& info() const { return info_; }
   [[nodiscard]] std::uint64_t size() const { return info_.size; }
   // Whether the file that is open is what it was when it was loaded; true for what is in memory. One fstat(2).
@@ -59,7 +64,7 @@ class LoadedFile {
   os::FileInfo info_;
   std::time_t modified_;
   std::shared_ptr<const os::UniqueFd> file_;
-  std::string content_;
+  std::shared_ptr<const std::string> content_;
   std::string headers_;
   Piece content_type_;
   Piece etag_;

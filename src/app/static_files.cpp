@@ -117,6 +117,7 @@ StaticFiles::StaticFiles(Settings settings, FileLoader loader)
       error_pages_(settings_.error_pages),
       cache_({.entries = settings_.cache_entries,
               .descriptors = settings_.cache_descriptors,
+              .bytes = settings_.cache_memory.bytes,
               .time_to_live = settings_.cache_ttl}) {}
 
 http::DescriptorNeeds StaticFiles::descriptor_needs() const {

@@ -44,6 +44,7 @@ struct StaticSettings {
   std::size_t cache_entries = 0;
   std::size_t cache_descriptors = 0;  // the most that the cache keeps open
   ByteSize cache_file_size = {};
+  ByteSize cache_memory = {};
 };
 
 class StaticFiles final : public http::Handler {

@@ -122,7 +122,8 @@ struct StaticConfig {
   NamedTexts error_pages = {};                   // "404" or "5xx" -> a file of the root
   Duration cache_ttl = std::chrono::seconds{1};  // of an open file in the cache; 0: no cache
   std::uint32_t cache_entries = 512;             // in one worker
-  ByteSize cache_file_size = {16U << 10U};       // files up to this are kept in memory whole
+  ByteSize cache_file_size = {128U << 10U};      // files up to this are kept in memory whole
+  ByteSize cache_memory = {16U << 20U};          // of such files together, in one worker
   Position root_position = {};
 };
 

@@ -351,6 +351,10 @@ constexpr std::array kStaticKeys{
         .access = member<&StaticConfig::cache_file_size>(),
         .range = {0, kMebibyte},
         .doc = "Files up to this size are kept in memory whole while they are in the cache."},
+    Key{.name = "cache_memory",
+        .access = member<&StaticConfig::cache_memory>(),
+        .range = {0, kTebibyte},
+        .doc = "How much memory such files may take together in one worker; the least recently used go first."},
 };
 
 constexpr Section kStatic{

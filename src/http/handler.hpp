@@ -36,7 +36,7 @@ struct Request {
 };
 
 // A part of a file, sent by sendfile(2). The file is closed when nobody needs it any more: it may be in a cache, or
-// serve several parts. (An open file has several owners by nature; this is the third shared_ptr that style.md knows.)
+// serve several parts. (What a cache and many clients hold at once has several owners by nature.)
 struct FileBody {
   std::shared_ptr<const os::UniqueFd> file = {};
   std::uint64_t offset = 0;
@@ -69,12 +69,19 @@ class BodySource {
   [[nodiscard]] virtual std::optional<std::uint64_t> size() const noexcept { return std::nullopt; }
 };
 
+// Bytes in memory that several answers may share, kept by their owner until the last of them is gone.
+struct SharedText {
+  std::shared_ptr<const void> owner = {};
+  std::string_view text = {};
+};
+
 using BodyPart = std::variant<std::string, FileBody>;
 
 // A string_view is borrowed from the handler: it must live until the answer is handed to the session, if it has at most
 // kMostBorrowed bytes, which are copied; else as long as the handler.
 inline constexpr std::size_t kMostBorrowedAndCopied = std::size_t{16} << 10U;
-using Body = std::variant<std::string, std::string_view, FileBody, std::vector<BodyPart>, std::unique_ptr<BodySource>>;
+using Body = std::variant<std::string, std::string_view, SharedText, FileBody, std::vector<BodyPart>,
+                          std::unique_ptr<BodySource>>;
 
 // A whole answer, or at least its head. The session adds Date, Server, Content-Length or Transfer-Encoding, and
 // Connection, and leaves the body out for HEAD.

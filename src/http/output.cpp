@@ -61,6 +61,7 @@ void Output::consume(std::uint64_t size) {
 void Output::pop() {
   Segment& front = segments_[front_];
   front.file.file.reset();
+  front.owner.reset();
   if (front_ > 0) std::string().swap(front.text);
   sent_ = 0;
   ++front_;
@@ -96,6 +97,11 @@ void Output::append(std::string_view text) {
     return;
   }
   segments_.push_back({.borrowed = text});
+}
+
+void Output::append(SharedText&& text) {
+  if (text.text.size() <= kMostBorrowedAndCopied) return append(text.text);
+  segments_.push_back({.borrowed = text.text, .owner = std::move(text.owner)});
 }
 
 void Output::append(FileBody&& file) {

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,11 +38,17 @@ class Output {
   [[nodiscard]] const FileBody* file_behind_memory() const {
     return more_follows() && segments_[front_ + 1].is_file ? &segments_[front_ + 1].file : nullptr;
   }
+  // The bytes right behind memory() that may be sent together with it, or empty. Not for a file in front.
+  [[nodiscard]] std::string_view memory_behind_memory() const {
+    return more_follows() && !segments_[front_ + 1].is_file ? segments_[front_ + 1].memory() : std::string_view();
+  }
+  // How many pieces of memory and files wait.
+  [[nodiscard]] std::size_t segments_waiting() const { return segments_.size() - front_; }
   // Whether more comes after memory(), so that the kernel should hold back a packet that is not full (MSG_MORE).
   [[nodiscard]] bool more_follows() const { return front_ + 1 < segments_.size(); }
 
   // The first `size` bytes of what is next have been sent: at most memory().size() or file().size; with
-  // file_behind_memory() at most the sum of both.
+  // file_behind_memory() or memory_behind_memory() at most the sum of both.
   void consume(std::uint64_t size);
 
   // Bytes that have been sent, and those together with what waits: places in the stream of all answers.
@@ -54,12 +61,15 @@ class Output {
   void append(std::string&& text);
   // A small text is copied, a large one borrowed until it has been sent.
   void append(std::string_view text);
+  // A small text is copied, a large one shared until it has been sent.
+  void append(SharedText&& text);
   void append(FileBody&& file);
 
  private:
   struct Segment {
     std::string text = {};
-    std::string_view borrowed = {};  // in place of text
+    std::string_view borrowed = {};          // in place of text
+    std::shared_ptr<const void> owner = {};  // of what is borrowed, if it is shared
     FileBody file = {};
     bool is_file = false;
 

@@ -47,6 +47,7 @@ namespace {
 struct BodySize {
   std::optional<std::uint64_t> operator()(const std::string& text) const { return text.size(); }
   std::optional<std::uint64_t> operator()(std::string_view text) const { return text.size(); }
+  std::optional<std::uint64_t> operator()(const SharedText& shared) const { return shared.text.size(); }
   std::optional<std::uint64_t> operator()(const FileBody& file) const { return file.size; }
   std::optional<std::uint64_t> operator()(const std::vector<BodyPart>& parts) const {
     std::uint64_t size = 0;

@@ -303,6 +303,7 @@ void Session::send(const Request& request, Response&& response, AfterAnswer afte
 void Session::send_body(Body&& body, std::optional<std::uint64_t> size, bool chunked) {
   if (auto* const text = std::get_if<std::string>(&body)) return output_.append(std::move(*text));
   if (const auto* const text = std::get_if<std::string_view>(&body)) return output_.append(*text);
+  if (auto* const shared = std::get_if<SharedText>(&body)) return output_.append(std::move(*shared));
   if (auto* const file = std::get_if<FileBody>(&body)) return output_.append(std::move(*file));
   if (auto* const parts = std::get_if<std::vector<BodyPart>>(&body)) {
     for (BodyPart& part : *parts) std::visit([this](auto& each) { output_.append(std::move(each)); }, part);

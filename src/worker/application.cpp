@@ -54,7 +54,8 @@ app::StaticSettings settings_of(const config::StaticConfig& files) {
           .cache_entries = files.cache_entries,
           .cache_descriptors =
               std::min<std::size_t>(files.cache_entries, os::descriptor_limit() / kCacheShareOfDescriptors),
-          .cache_file_size = files.cache_file_size};
+          .cache_file_size = files.cache_file_size,
+          .cache_memory = files.cache_memory};
 }
 
 struct Loader {

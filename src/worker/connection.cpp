@@ -92,10 +92,14 @@ bool Connection::send_some() {
 }
 
 os::IoResult Connection::send_memory() {
-  const std::string_view bytes = session_.output().memory();
-  const iovec part{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-  return os::send(socket_.get(), std::span{&part, 1},
-                  session_.output().more_follows() ? os::More::kYes : os::More::kNo);
+  const http::Output& output = session_.output();
+  const std::string_view first = output.memory();
+  const std::string_view second = output.memory_behind_memory();
+  const std::array parts{iovec{.iov_base = const_cast<char*>(first.data()), .iov_len = first.size()},
+                         iovec{.iov_base = const_cast<char*>(second.data()), .iov_len = second.size()}};
+  const std::size_t number = second.empty() ? 1 : 2;
+  return os::send(socket_.get(), std::span(parts).first(number),
+                  output.segments_waiting() > number ? os::More::kYes : os::More::kNo);
 }
 
 os::IoResult Connection::send_from_file() {

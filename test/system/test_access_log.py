@@ -185,7 +185,7 @@ def test_requests_that_could_not_be_read_have_a_line(session):
         assert connection.head().status == 408
     one, two = wait_for_lines(path, 2)
     assert one == '"-" 400 - yes'
-    assert re.fullmatch(r'"GET /( HTTP/1\.\d)?" 408 / yes', two)  # what there was of it
+    assert two == '"-" 408 - yes'  # a part of a request line is none
 
 
 def test_an_answer_that_was_cut_says_so(session):

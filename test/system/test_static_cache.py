@@ -107,7 +107,7 @@ def test_a_file_of_a_slow_download_stays_until_it_is_sent_whatever_the_cache_doe
 def test_the_cache_holds_no_more_files_than_it_may(session):
     for number in range(40):
         (session.site / f"{number}.bin").write_bytes(b"x" * 100_000)
-    static = {"root": session.site, "cache_ttl": "1h", "cache_entries": 10}
+    static = {"root": session.site, "cache_ttl": "1h", "cache_entries": 10, "cache_file_size": "16KiB"}
     daemon = session.start(session.pool(workers=1, static=static))
     with Connection(daemon.address()) as connection:
         for number in range(40):
@@ -120,7 +120,7 @@ def test_the_cache_holds_no_more_files_than_it_may(session):
 def test_the_cache_takes_a_quarter_of_the_descriptors_at_most(session):
     for number in range(80):
         (session.site / f"{number}.bin").write_bytes(b"x" * 100_000)
-    static = {"root": session.site, "cache_ttl": "1h", "cache_entries": 1000}
+    static = {"root": session.site, "cache_ttl": "1h", "cache_entries": 1000, "cache_file_size": "16KiB"}
     daemon = session.start(session.pool(workers=1, static=static, rlimits={"nofile": 200}))
     with Connection(daemon.address()) as connection:
         for _ in range(2):

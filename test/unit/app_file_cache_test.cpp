@@ -29,6 +29,12 @@ FileCache::File open_file() {
   return std::make_shared<const LoadedFile>(std::move(loaded));
 }
 
+FileCache::File content_of(std::size_t size) {
+  LoadedFile loaded(os::FileInfo{}, {.content_type = "x/y"}, 0);
+  loaded.set_content(std::string(size, 'x'));
+  return std::make_shared<const LoadedFile>(std::move(loaded));
+}
+
 // Which of the keys "a" to "f" are there.
 std::string kept(FileCache& cache) {
   std::string keys;
@@ -40,7 +46,7 @@ std::string kept(FileCache& cache) {
 }  // namespace
 
 TEST_CASE("what was inserted is found until it is too old, however often it was asked for") {
-  FileCache cache({.entries = 10, .descriptors = 10, .time_to_live = seconds{5}});
+  FileCache cache({.entries = 10, .descriptors = 10, .bytes = 1'000'000, .time_to_live = seconds{5}});
   const auto file = in_memory();
   CHECK_FALSE(cache.find("a", kStart).has_value());
   cache.insert("a", file, kStart);
@@ -53,8 +59,27 @@ TEST_CASE("what was inserted is found until it is too old, however often it was 
   CHECK(cache.size() == 1);
 }
 
+TEST_CASE("files in memory are bounded by their bytes, the least recently used of them go") {
+  FileCache cache({.entries = 10, .descriptors = 10, .bytes = 100, .time_to_live = seconds{5}});
+  cache.insert("a", content_of(40), kStart);
+  cache.insert("b", open_file(), kStart);
+  cache.insert("c", content_of(40), kStart);
+  CHECK(kept(cache) == "abc");
+  (void)cache.find("a", kStart);
+  cache.insert("d", content_of(30), kStart);
+  CHECK(kept(cache) == "abd");
+  // What has gone does not count any more.
+  cache.insert("a", content_of(1), kStart);
+  cache.insert("e", content_of(69), kStart);
+  CHECK(kept(cache) == "abde");
+  // One that is too large for all of it stays out, and takes the others with it at most.
+  cache.insert("f", content_of(101), kStart);
+  CHECK_FALSE(cache.find("f", kStart).has_value());
+  CHECK(cache.find("b", kStart).has_value());
+}
+
 TEST_CASE("the least recently used goes when the cache is full") {
-  FileCache cache({.entries = 3, .descriptors = 10, .time_to_live = seconds{5}});
+  FileCache cache({.entries = 3, .descriptors = 10, .bytes = 1'000'000, .time_to_live = seconds{5}});
   cache.insert("a", in_memory(), kStart);
   cache.insert("b", open_file(), kStart);
   cache.insert("c", nullptr, kStart);
@@ -67,7 +92,7 @@ TEST_CASE("the least recently used goes when the cache is full") {
 }
 
 TEST_CASE("of open files fewer may be kept than of those in memory") {
-  FileCache cache({.entries = 4, .descriptors = 2, .time_to_live = seconds{5}});
+  FileCache cache({.entries = 4, .descriptors = 2, .bytes = 1'000'000, .time_to_live = seconds{5}});
   cache.insert("a", in_memory(), kStart);
   cache.insert("b", open_file(), kStart);
   cache.insert("c", open_file(), kStart);
@@ -80,7 +105,7 @@ TEST_CASE("of open files fewer may be kept than of those in memory") {
 }
 
 TEST_CASE("a key that is inserted again has what came last") {
-  FileCache cache({.entries = 2, .descriptors = 2, .time_to_live = seconds{5}});
+  FileCache cache({.entries = 2, .descriptors = 2, .bytes = 1'000'000, .time_to_live = seconds{5}});
   const auto file = in_memory();
   cache.insert("a", open_file(), kStart);
   cache.insert("a", file, kStart + seconds{2});
@@ -90,7 +115,7 @@ TEST_CASE("a key that is inserted again has what came last") {
 }
 
 TEST_CASE("what is too old is dropped, and the next time is told") {
-  FileCache cache({.entries = 10, .descriptors = 10, .time_to_live = seconds{8}});
+  FileCache cache({.entries = 10, .descriptors = 10, .bytes = 1'000'000, .time_to_live = seconds{8}});
   CHECK(cache.expire(kStart) == std::nullopt);
   cache.insert("a", open_file(), kStart);
   cache.insert("b", open_file(), kStart + seconds{1});
@@ -104,13 +129,13 @@ TEST_CASE("what is too old is dropped, and the next time is told") {
 }
 
 TEST_CASE("a cache without time or entries keeps nothing") {
-  FileCache timeless({.entries = 10, .descriptors = 10, .time_to_live = {}});
+  FileCache timeless({.entries = 10, .descriptors = 10, .bytes = 1'000'000, .time_to_live = {}});
   timeless.insert("a", in_memory(), kStart);
   CHECK(timeless.size() == 0);
-  FileCache empty({.entries = 0, .descriptors = 10, .time_to_live = seconds{8}});
+  FileCache empty({.entries = 0, .descriptors = 10, .bytes = 1'000'000, .time_to_live = seconds{8}});
   empty.insert("a", in_memory(), kStart);
   CHECK(empty.size() == 0);
-  FileCache closed({.entries = 10, .descriptors = 0, .time_to_live = seconds{8}});
+  FileCache closed({.entries = 10, .descriptors = 0, .bytes = 1'000'000, .time_to_live = seconds{8}});
   closed.insert("a", open_file(), kStart);
   closed.insert("b", in_memory(), kStart);
   CHECK(kept(closed) == "b");

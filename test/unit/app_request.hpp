@@ -71,6 +71,7 @@ class BodyReader {
 
   void operator()(const std::string& text) const { into_->body += text; }
   void operator()(std::string_view text) const { into_->body += text; }
+  void operator()(const http::SharedText& shared) const { into_->body += shared.text; }
   void operator()(const http::FileBody& file) const {
     if (file.size == 0) return;
     into_->from_file = true;

@@ -65,7 +65,8 @@ class Site {
     return {.root = root(),
             .index = {"index.html"},
             .default_type = "application/octet-stream",
-            .cache_file_size = {16U << 10U}};
+            .cache_file_size = {16U << 10U},
+            .cache_memory = {16U << 20U}};
   }
   [[nodiscard]] app::StaticSettings cached(std::chrono::seconds time_to_live = std::chrono::hours{1}) const {
     app::StaticSettings settings = this->settings();

@@ -116,7 +116,7 @@ TEST_CASE("names that are not there are not remembered") {
   CHECK(get(*files, "/new.txt").body == "new\n");
 }
 
-TEST_CASE("a small file from memory is lent, a larger one copied") {
+TEST_CASE("a small file from memory is lent, a larger one shared") {
   const Site site;
   site.write("larger", std::string(20'000, 'x'));
   app::StaticSettings settings = site.cached();
@@ -125,6 +125,6 @@ TEST_CASE("a small file from memory is lent, a larger one copied") {
   const http::Response small = ask(*files, "/a.txt", "GET", {});
   CHECK(std::holds_alternative<std::string_view>(small.body));
   const http::Response larger = ask(*files, "/larger", "GET", {});
-  CHECK(std::holds_alternative<std::string>(larger.body));
+  CHECK(std::holds_alternative<http::SharedText>(larger.body));
   CHECK(ask(*files, "/a.txt", "GET", {}).headers.text().data() == small.headers.text().data());
 }

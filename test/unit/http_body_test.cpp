@@ -395,6 +395,33 @@ TEST_CASE("borrowed fields and bodies are sent, small ones and large ones") {
   CHECK(answers[2].body == "small");
 }
 
+TEST_CASE("shared bytes live until they are sent, and leave together with their head") {
+  class Sharer final : public Handler {
+   public:
+    [[nodiscard]] Answer handle(const Request& request) override {
+      auto text = std::make_shared<const std::string>(request.path == "/" ? 100'000 : 100, 's');
+      last = text;
+      return Response{.body = SharedText{.owner = text, .text = *text}};
+    }
+    std::weak_ptr<const std::string> last;
+  };
+  Fixture<Sharer> fixture;
+  fixture.session.receive(bytes_of(kGet));
+  Output& output = fixture.session.output();
+  CHECK_FALSE(fixture.handler.last.expired());
+  CHECK(output.memory_behind_memory().size() == 100'000);
+  std::string said(output.memory());
+  said += output.memory_behind_memory().substr(0, 99'999);
+  output.consume(said.size());
+  CHECK(output.memory() == "s");
+  said += output.memory();
+  output.consume(1);
+  CHECK(fixture.handler.last.expired());
+  CHECK(answers_in(said).at(0).body == std::string(100'000, 's'));
+  CHECK(answers_in(fixture(kGetPlain)).at(0).body == std::string(100, 's'));
+  CHECK(answers_in(fixture(std::string(kGet) + std::string(kGet))).size() == 2);
+}
+
 TEST_CASE("an observer is told where each answer begins and ends, and what was asked") {
   class Recorder final : public Observer {
    public:
