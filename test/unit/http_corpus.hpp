@@ -1,6 +1,7 @@
 // The raw requests of test/corpus/http and what must become of them; the format is told in the README.md there.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,9 +10,9 @@
 
 namespace prong::test {
 
-enum class CorpusEnd { kOpen, kClose, kWaiting };
+enum class CorpusEnd : std::uint8_t { kOpen, kClose, kWaiting };
 // For which kind of application an entry is.
-enum class CorpusApp { kAny, kKeep, kDrop };
+enum class CorpusApp : std::uint8_t { kAny, kKeep, kDrop };
 
 struct CorpusAnswer {
   int status = 0;
