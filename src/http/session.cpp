@@ -216,7 +216,7 @@ void Session::handle(Cursor& cursor, AfterAnswer after) {
 }
 
 // The answer is known: the request's bytes are not needed any more.
-void Session::finish_request(Cursor& cursor, const Request& request, Response&& response) {
+void Session::finish_request(Cursor& cursor, const Request& request, Response response) {
   const AfterAnswer after = after_answer(cursor);
   const bool all_read = parser_.state() == Parser::State::kComplete && cursor.rest() == 0;
   send(request, std::move(response), after);
@@ -237,7 +237,10 @@ Session::AfterAnswer Session::after_answer(const Cursor& cursor) {
 
 Request Session::request_at(const Cursor& cursor) const {
   Request request = make_request(text_of(cursor.request()), parser_.head());
-  if (intake_ && intake_->kept) request.body = &*intake_->kept;
+  if (intake_) {
+    std::optional<RequestBody>& kept = intake_->kept;
+    if (kept) request.body = &*kept;
+  }
   request.connection = context_.connection;
   return request;
 }
@@ -267,7 +270,10 @@ Answer Session::call_handler(const Request& request) {
 // Where the next request would begin is not known any more, or not wanted.
 void Session::refuse(const Cursor& cursor, std::uint16_t status) {
   lingering_ = true;
-  if (intake_ && intake_->failure) failure_ = intake_->failure->text();
+  if (intake_) {
+    const std::optional<Error>& failure = intake_->failure;
+    if (failure) failure_ = failure->text();
+  }
   // Of a head that is not whole, only what the parser has found is known; a request line that is not whole is none.
   const RequestHead& head = parser_.head();
   const std::string_view bytes = text_of(cursor.request());
@@ -278,7 +284,7 @@ void Session::refuse(const Cursor& cursor, std::uint16_t status) {
   send(request, error_response(status), AfterAnswer::kClose);
 }
 
-void Session::send(const Request& request, Response&& response, AfterAnswer after) {
+void Session::send(const Request& request, Response response, AfterAnswer after) {
   const std::uint64_t begin = output_.end_of_stream();
   HeadFields fields{.date = cached_date(context_.clock()), .server = context_.limits->server_header};
   const bool has_body = !forbids_body(response.status);
@@ -300,7 +306,7 @@ void Session::send(const Request& request, Response&& response, AfterAnswer afte
   if (stage_ == Stage::kReading && !broken_) end_answer();
 }
 
-void Session::send_body(Body&& body, std::optional<std::uint64_t> size, bool chunked) {
+void Session::send_body(Body body, std::optional<std::uint64_t> size, bool chunked) {
   if (auto* const text = std::get_if<std::string>(&body)) return output_.append(std::move(*text));
   if (const auto* const text = std::get_if<std::string_view>(&body)) return output_.append(*text);
   if (auto* const shared = std::get_if<SharedText>(&body)) return output_.append(std::move(*shared));
@@ -317,33 +323,27 @@ void Session::send_body(Body&& body, std::optional<std::uint64_t> size, bool chu
 
 // Takes more of a body that is streamed, as long as little of it waits.
 void Session::pull(Pulled which) {
+  using State = BodySource::State;
   while (stream_ && output_.size() < context_.limits->output_buffer.bytes) {
     std::string data;
-    const BodySource::State state = read_source(data);
-    if (stream_->left && data.size() > *stream_->left) data.resize(static_cast<std::size_t>(*stream_->left));
-    if (stream_->left) *stream_->left -= data.size();
+    const State state = read_source(data);
+    const bool is_whole = stream_->clip(data);
     append_data(data);
-    const bool all_sent = stream_->left && *stream_->left == 0;
-    switch (state) {
-      case BodySource::State::kMore:
-        if (!all_sent && !data.empty()) continue;
-        if (!all_sent) return break_off("an application said that its answer goes on, and gave nothing");
-        break;
-      case BodySource::State::kWait:
-        if (!all_sent) return;
-        break;
-      case BodySource::State::kEnd:
-        if (stream_->left && !all_sent) return break_off("an answer ended before its announced size");
-        break;
-      case BodySource::State::kFailed:
-        return break_off({});
-    }
-    if (stream_->chunked) output_.text() += "0\r\n\r\n";
-    stream_.reset();
-    stage_ = Stage::kReading;
-    // The first time it is send() that ends the answer.
-    if (which == Pulled::kAgain) end_answer();
+    if (is_whole) return finish_stream(which);
+    if (state == State::kWait) return;
+    if (state == State::kFailed) return break_off({});
+    if (state == State::kEnd && stream_->left) return break_off("an answer ended before its announced size");
+    if (state == State::kEnd) return finish_stream(which);
+    if (data.empty()) return break_off("an application said that its answer goes on, and gave nothing");
   }
+}
+
+void Session::finish_stream(Pulled which) {
+  if (stream_->chunked) output_.text() += "0\r\n\r\n";
+  stream_.reset();
+  stage_ = Stage::kReading;
+  // The first time it is send() that ends the answer.
+  if (which == Pulled::kAgain) end_answer();
 }
 
 BodySource::State Session::read_source(std::string& data) {

@@ -124,6 +124,14 @@ class Session {
     std::unique_ptr<BodySource> source;
     std::optional<std::uint64_t> left;  // of a body with a known size
     bool chunked = false;
+
+    // Cuts what is beyond the known size. Whether that size is reached.
+    [[nodiscard]] bool clip(std::string& data) {
+      if (!left) return false;
+      if (data.size() > *left) data.resize(static_cast<std::size_t>(*left));
+      *left -= data.size();
+      return *left == 0;
+    }
   };
 
   enum class Pulled : std::uint8_t { kFirst, kAgain };
@@ -136,17 +144,18 @@ class Session {
   void begin_body(Cursor& cursor);
   void complete(Cursor& cursor);
   void handle(Cursor& cursor, AfterAnswer after);
-  void finish_request(Cursor& cursor, const Request& request, Response&& response);
+  void finish_request(Cursor& cursor, const Request& request, Response response);
   [[nodiscard]] AfterAnswer after_answer(const Cursor& cursor);
   [[nodiscard]] Request request_at(const Cursor& cursor) const;
   [[nodiscard]] std::optional<BodyUse> ask_body_use(const Request& request);
   [[nodiscard]] Answer call_handler(const Request& request);
   void refuse(const Cursor& cursor, std::uint16_t status);
-  void send(const Request& request, Response&& response, AfterAnswer after);
-  void send_body(Body&& body, std::optional<std::uint64_t> size, bool chunked);
+  void send(const Request& request, Response response, AfterAnswer after);
+  void send_body(Body body, std::optional<std::uint64_t> size, bool chunked);
   void pull(Pulled which = Pulled::kAgain);
   [[nodiscard]] BodySource::State read_source(std::string& data);
   void append_data(std::string_view data);
+  void finish_stream(Pulled which);
   void end_answer();
   void break_off(std::string_view why);
 

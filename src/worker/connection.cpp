@@ -16,6 +16,8 @@ namespace {
 // One sendfile() at the most, and what is sent to one client before the others have their turn.
 constexpr std::uint64_t kLargestFilePart = 1ULL << 20U;
 constexpr std::uint64_t kLargestTurn = 2 * kLargestFilePart;
+// Files up to this are copied to a peer on this machine.
+constexpr std::uint64_t kLargestCopied = 128ULL << 10U;
 
 }  // namespace
 
@@ -79,7 +81,7 @@ bool Connection::send_some() {
   http::Output& output = session_.output();
   const http::FileBody* const file = output.front_is_file() ? &output.file() : output.file_behind_memory();
   os::IoResult result;
-  if (file != nullptr && peer_is_local_ && file->size <= service_->file_buffer.size())
+  if (file != nullptr && peer_is_local_ && file->size <= kLargestCopied && !service_->file_buffer.empty())
     result = send_copied(*file);
   else
     result = output.front_is_file() ? send_from_file() : send_memory();
@@ -114,13 +116,14 @@ os::IoResult Connection::send_from_file() {
 os::IoResult Connection::send_copied(const http::FileBody& file) {
   const http::Output& output = session_.output();
   const std::string_view head = output.front_is_file() ? std::string_view() : output.memory();
-  const auto size = static_cast<std::size_t>(file.size);
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(file.size, service_->file_buffer.size()));
   const auto read = os::read_at(file.file->get(), file.offset, service_->file_buffer.first(size));
   if (!read) return {.error = EIO};
   if (*read < size) return {.end = true};
   const std::array parts{iovec{.iov_base = const_cast<char*>(head.data()), .iov_len = head.size()},
                          iovec{.iov_base = service_->file_buffer.data(), .iov_len = size}};
-  return os::send(socket_.get(), std::span(parts).subspan(head.empty() ? 1 : 0), os::More::kNo);
+  return os::send(socket_.get(), std::span(parts).subspan(head.empty() ? 1 : 0),
+                  size < file.size ? os::More::kYes : os::More::kNo);
 }
 
 void Connection::finish() {

@@ -96,6 +96,8 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inh
                                                   std::move(*signals), std::move(*access_log)}};
 }
 
+// file_buffer_ is written before it is read, and most pools never touch it.
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
 EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
                      http::Handler& handler, os::Epoll epoll, os::SignalFd signals,
                      std::unique_ptr<log::AccessLog> access_log)
@@ -212,11 +214,15 @@ void EventLoop::read_signals() {
 void EventLoop::accept(std::uint64_t key) {
   if (!serving_ || draining_) return;
   os::Accepted accepted = acceptor_.accept_one(key);
-  if (accepted.fd.valid()) return begin_connection(std::move(accepted), key);
+  if (accepted.fd.valid()) {
+    const bool stays = begin_connection(std::move(accepted), key);
+    return acceptor_.then_wait(key, stays ? Acceptor::Kept::kYes : Acceptor::Kept::kNo);
+  }
   if (accepted.error != EAGAIN) refuse_to_accept(accepted.error);  // EAGAIN: a sibling was faster
 }
 
-void EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) {
+// Whether it goes on.
+bool EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) {
   ipc::WorkerCell::add(cell_->connections, 1);
   Peer peer{.address = accepted.peer,
             .listener = acceptor_.address(listener),
@@ -226,9 +232,11 @@ void EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) 
   cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
   if (draining_) connection.announce_close();
   // With TCP_DEFER_ACCEPT the request is there already; without, the attempt costs one call.
+  const std::uint64_t key = connection.key();
   connection.on_readable(buffer_);
   settle(connection);
   update_accepting();
+  return connections_.find(key) != nullptr;
 }
 
 void EventLoop::refuse_to_accept(int error) {
@@ -288,7 +296,9 @@ DeadlineList* EventLoop::list_of(Waiting waiting) {
 }
 
 void EventLoop::keep_access_log() {
-  if (access_log_ && access_log_->next_deadline() && *access_log_->next_deadline() <= now_) access_log_->flush(now_);
+  if (!access_log_) return;
+  const std::optional<os::TimePoint> due = access_log_->next_deadline();
+  if (due && *due <= now_) access_log_->flush(now_);
 }
 
 void EventLoop::keep_house() {
@@ -348,7 +358,7 @@ void EventLoop::drain(const DrainOrder& order) {
   if (!std::exchange(draining_, true)) connections_.for_each([](Connection& c) { c.announce_close(); });
   acceptor_.close(order.serve_backlog, [this](os::Accepted accepted, std::uint64_t key) {
     if (!accepted.fd.valid()) return false;
-    begin_connection(std::move(accepted), key);
+    (void)begin_connection(std::move(accepted), key);  // there is no queue to go back to
     return true;
   });
   // Not delivered: the master waits for it only for a while.

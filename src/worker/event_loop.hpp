@@ -43,7 +43,7 @@ class EventLoop {
   void obey(ipc::Channel::Received received);
   void read_signals();
   void accept(std::uint64_t key);
-  void begin_connection(os::Accepted accepted, std::uint64_t listener);
+  [[nodiscard]] bool begin_connection(os::Accepted accepted, std::uint64_t listener);
   void refuse_to_accept(int error);
   void settle(Connection& connection);
   void handle_late();
@@ -96,7 +96,7 @@ class EventLoop {
   bool has_served_ = false;  // since the last housekeeping
   static constexpr std::size_t kReadSize = 32U << 10U;
   std::array<char, kReadSize> buffer_{};
-  static constexpr std::size_t kFileBufferSize = 128U << 10U;
+  static constexpr std::size_t kFileBufferSize = 64U << 10U;
   // Not initialised: a pool that copies no files touches none of it.
   std::array<char, kFileBufferSize> file_buffer_;
 };

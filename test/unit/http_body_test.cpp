@@ -285,7 +285,7 @@ TEST_CASE("an application is asked for no more than output_buffer while the clie
 TEST_CASE("a source that has nothing now is asked again when the session is resumed") {
   Fixture<Streamer> fixture;
   fixture.handler.steps = {{State::kWait, "a"}};
-  std::string said = fixture(kGet);
+  const std::string said = fixture(kGet);
   CHECK(said.ends_with("\r\n\r\n1\r\na\r\n"));
   CHECK(fixture.session.phase() == Phase::kHandling);
   CHECK_FALSE(fixture.session.wants_read());

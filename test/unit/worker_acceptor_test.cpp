@@ -137,7 +137,8 @@ TEST_CASE("one connection is taken at a time, and the listener goes back into th
   CHECK(keys_told(epoll) == Keys{kFirstKey});
 }
 
-TEST_CASE("a worker that has accepted is behind its siblings for the next connection") {
+TEST_CASE("a worker that keeps a connection is behind its siblings for the next, after a few that ended too") {
+  const auto kept = GENERATE(Acceptor::Kept::kYes, Acceptor::Kept::kNo);
   // Two epoll sets whose wait queues stand on one listener, as those of two workers. The kernel tells the first of the
   // queue; that is visible through an epoll set on top of both, which is told in the order of the queue.
   const Listeners listeners{1};
@@ -156,14 +157,20 @@ TEST_CASE("a worker that has accepted is behind its siblings for the next connec
     return events->empty() ? '-' : static_cast<char>((*events)[0].data.u64);
   };
   std::string order;
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < 36; ++i) {
     const os::UniqueFd client = listeners.connect();
     const char first = whom();
     order += first;
-    CHECK((first == 'a' ? a : b).accept_one(kFirstKey).fd.valid());
+    Acceptor& accepting = first == 'a' ? a : b;
+    CHECK(accepting.accept_one(kFirstKey).fd.valid());
+    accepting.then_wait(kFirstKey, kept);
     (void)whom();  // what the other was told has been taken by now
   }
-  CHECK((order == "ababab" || order == "bababa"));
+  if (kept == Acceptor::Kept::kYes)
+    CHECK((order == "abababababababababababababababababab" || order == "babababababababababababababababababa"));
+  else
+    CHECK((order == std::string(16, 'a') + std::string(16, 'b') + "aaaa" ||
+           order == std::string(16, 'b') + std::string(16, 'a') + "bbbb"));
 }
 
 TEST_CASE("a paused acceptor leaves connections to its siblings") {

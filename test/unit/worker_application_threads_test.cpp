@@ -40,10 +40,12 @@ class Running {
   Running(std::size_t number, const std::function<Answer(const Request&)>& function,
           std::size_t output_buffer = 1'000) {
     std::vector<std::unique_ptr<http::Handler>> handlers;
+    handlers.reserve(number);
     for (std::size_t i = 0; i < number; ++i) handlers.push_back(std::make_unique<Function>(function));
     auto created = ApplicationThreads::create(std::move(handlers), output_buffer);
     REQUIRE(created.has_value());
     threads_ = std::move(*created);
+    running_.reserve(number);
     for (std::size_t i = 0; i < number; ++i) running_.emplace_back([this, i] { threads_->run(i); });
   }
   Running(const Running&) = delete;

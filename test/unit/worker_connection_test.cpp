@@ -357,7 +357,7 @@ TEST_CASE("the epoll set is told what the connection waits for") {
 }
 
 TEST_CASE("a connection that cannot be watched is over") {
-  Pair pair;
+  const Pair pair;
   auto epoll = os::Epoll::create();
   REQUIRE(epoll.has_value());
   Connection of_a_file{os::UniqueFd{::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)}, 1, pair.service, Peer{}};
