@@ -99,7 +99,7 @@ void Output::append(std::string_view text) {
   segments_.push_back({.borrowed = text});
 }
 
-void Output::append(SharedText&& text) {
+void Output::append(SharedText text) {
   if (text.text.size() <= kMostBorrowedAndCopied) return append(text.text);
   segments_.push_back({.borrowed = text.text, .owner = std::move(text.owner)});
 }

@@ -62,7 +62,7 @@ class Output {
   // A small text is copied, a large one borrowed until it has been sent.
   void append(std::string_view text);
   // A small text is copied, a large one shared until it has been sent.
-  void append(SharedText&& text);
+  void append(SharedText text);
   void append(FileBody&& file);
 
  private:

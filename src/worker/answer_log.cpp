@@ -64,7 +64,7 @@ void AnswerLog::note_sent(std::uint64_t sent, os::TimePoint now) {
   auto first_unfinished =
       std::ranges::find_if(entries_, [sent](const Entry& entry) { return !entry.end || *entry.end > sent; });
   for (auto entry = entries_.begin(); entry != first_unfinished; ++entry)
-    finish(*entry, *entry->end, log::Completeness::kWhole, now);
+    finish(*entry, entry->end.value_or(sent), log::Completeness::kWhole, now);
   entries_.erase(entries_.begin(), first_unfinished);
   if (entries_.empty() && entries_.capacity() > kMostEntriesKept) entries_.shrink_to_fit();
 }

@@ -147,7 +147,7 @@ void ApplicationThreads::serve(http::Handler& handler, Job job) {
   news.answer = std::move(made);
   const std::uint64_t connection = job.connection;
   if (source != nullptr) {
-    tell(std::move(news));
+    tell(std::exchange(news, {}));
     std::string broken = pipe->fill(*source, [this, connection] { tell({.connection = connection}); });
     source.reset();
     if (!broken.empty()) tell({.connection = connection, .failure = std::move(broken)});
@@ -156,7 +156,8 @@ void ApplicationThreads::serve(http::Handler& handler, Job job) {
     const std::lock_guard lock(jobs_mutex_);
     --busy_;
   }
-  tell(source == nullptr && pipe == nullptr ? std::move(news) : News{});
+  // After a body that was streamed there is no news but that the thread is free.
+  tell(std::move(news));
 }
 
 void ApplicationThreads::tell(News news) {

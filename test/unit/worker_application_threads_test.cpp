@@ -102,7 +102,7 @@ class Portions final : public http::BodySource {
  public:
   Portions(std::size_t bytes, State last) : left_(bytes), last_(last) {}
   [[nodiscard]] State read(std::string& into, std::size_t most) override {
-    const std::size_t portion = std::min<std::size_t>({most, left_, 300});
+    const std::size_t portion = std::min({most, left_, std::size_t{300}});
     into.append(portion, 'p');
     left_ -= portion;
     if (left_ > 0) return State::kMore;
