@@ -89,6 +89,8 @@ def start_all(stack, folder, log):
     closing = answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
     found["bare", "closes"] = stack.enter_context(bare(folder, "close", closing, WORKERS))
     for program, start in OTHERS.items():
+        if log and program == "haproxy":  # it logs to a socket, for another process to write
+            continue
         if find(program) is None:
             print(f"{program} is not there, so it is left out", file=sys.stderr)
             continue
@@ -161,7 +163,7 @@ def main():
     with bench_folder() as folder, contextlib.ExitStack() as stack:
         results = run_rounds(start_all(stack, folder, options.log), cases, rounds, seconds)
     print(f"{datetime.date.today()}, Linux {os.uname().release}, {os.cpu_count()} CPUs, load from the same machine, "
-          f"{Path(PRONGD).name} with {WORKERS} workers,\n{CONNECTIONS} connections, median of {rounds} rounds of "
+          f"{Path(PRONGD).name} with {WORKERS} workers,\n{CONNECTIONS} connections, median of {rounds} round{'s' if rounds > 1 else ''} of "
           f"{seconds} s, access logs {'on' if options.log else 'off'}")
     for case in cases:
         print_case(case, results)
