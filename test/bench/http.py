@@ -159,7 +159,7 @@ def main():
     options = parser.parse_args()
     wanted = [name.strip() for name in options.only.split(";") if name.strip()]
     cases = [case for case in CASES if not wanted or case.name in wanted]
-    rounds, seconds = (1, 1) if options.quick else (3, 2)
+    rounds, seconds = (1, 1) if options.quick else (7, 1)
     with bench_folder() as folder, contextlib.ExitStack() as stack:
         results = run_rounds(start_all(stack, folder, options.log), cases, rounds, seconds)
     print(f"{datetime.date.today()}, Linux {os.uname().release}, {os.cpu_count()} CPUs, load from the same machine, "
