@@ -16,7 +16,7 @@ OwnedRequest::OwnedRequest(const Request& request)
 
 std::string_view OwnedRequest::moved(std::string_view part) const {
   // std::less: the comparison of pointers into different objects is otherwise unspecified.
-  const std::less<const char*> before;
+  const std::less<> before;
   if (before(part.data(), original_) || !before(part.data(), original_ + head_.size())) return part;
   return std::string_view(head_).substr(static_cast<std::size_t>(part.data() - original_), part.size());
 }

@@ -40,7 +40,7 @@ std::string BodyPipe::fill(http::BodySource& source, const std::function<void()>
     } catch (...) {
       failure = "an exception that is no std::exception";
     }
-    if (put(std::move(part), state)) tell();
+    if (put(part, state)) tell();
     if (state == State::kEnd || state == State::kFailed) return failure;
   }
   return {};
@@ -55,7 +55,7 @@ std::optional<std::size_t> BodyPipe::wait_for_room() {
 }
 
 // Whether the reader is to be told.
-bool BodyPipe::put(std::string part, State state) {
+bool BodyPipe::put(std::string_view part, State state) {
   const std::lock_guard lock(mutex_);
   waiting_ += part;
   if (state == State::kEnd || state == State::kFailed) state_ = state;

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "http/handler.hpp"
 
@@ -30,7 +31,7 @@ class BodyPipe {
 
  private:
   [[nodiscard]] std::optional<std::size_t> wait_for_room();
-  [[nodiscard]] bool put(std::string part, http::BodySource::State state);
+  [[nodiscard]] bool put(std::string_view part, http::BodySource::State state);
 
   std::mutex mutex_;
   std::condition_variable has_room_;
