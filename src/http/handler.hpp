@@ -78,7 +78,7 @@ struct SharedText {
 using BodyPart = std::variant<std::string, FileBody>;
 
 // A string_view is borrowed from the handler: it must live until the answer is handed to the session, if it has at most
-// kMostBorrowed bytes, which are copied; else as long as the handler.
+// kMostBorrowedAndCopied bytes, which are copied; else as long as the handler.
 inline constexpr std::size_t kMostBorrowedAndCopied = std::size_t{16} << 10U;
 using Body = std::variant<std::string, std::string_view, SharedText, FileBody, std::vector<BodyPart>,
                           std::unique_ptr<BodySource>>;

@@ -45,7 +45,7 @@ class Output {
   // How many pieces of memory and files wait.
   [[nodiscard]] std::size_t segments_waiting() const { return segments_.size() - front_; }
   // Whether more comes after memory(), so that the kernel should hold back a packet that is not full (MSG_MORE).
-  [[nodiscard]] bool more_follows() const { return front_ + 1 < segments_.size(); }
+  [[nodiscard]] bool more_follows() const { return segments_waiting() > 1; }
 
   // The first `size` bytes of what is next have been sent: at most memory().size() or file().size; with
   // file_behind_memory() or memory_behind_memory() at most the sum of both.
