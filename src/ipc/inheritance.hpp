@@ -28,6 +28,10 @@ struct Inheritance {
   std::vector<InheritedListener> listeners;  // numbers below 64
   std::vector<int> log_fds;
   int access_log_fd = -1;  // -1: the pool has none
+  // Of pools that run programs: the pipe whose lines become lines of the process log, for standard error (-1: none),
+  // and the value of NOTIFY_SOCKET (sd_notify(3)) of a program that says itself when it is ready (empty: none).
+  int stderr_fd = -1;
+  std::string notify_address = {};
   int scoreboard_fd = -1;
   WorkerCell* cell = nullptr;  // the mapping of scoreboard_fd, which a fork inherits
 };

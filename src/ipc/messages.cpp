@@ -17,7 +17,10 @@ enum class Tag : std::uint8_t {
   kStop,
   kLogReopened,
   kLetGo,
-  kAccessLogReopened
+  kAccessLogReopened,
+  kTaken,
+  kExecuting,
+  kProceed
 };
 
 class Writer {
@@ -58,6 +61,11 @@ class Reader {
     rest_ = {};
     return value;
   }
+  bool flag() {
+    const std::uint64_t value = number();
+    broken_ = broken_ || value > 1;
+    return value == 1;
+  }
   [[nodiscard]] bool complete() const { return !broken_ && rest_.empty(); }
 
  private:
@@ -86,6 +94,12 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
       return LogReopened{};
     case Tag::kAccessLogReopened:
       return AccessLogReopened{};
+    case Tag::kTaken:
+      return Taken{.address = reader.text()};
+    case Tag::kExecuting:
+      return Executing{};
+    case Tag::kProceed:
+      return Proceed{.allowed = reader.flag()};
   }
   return std::nullopt;  // a tag that we do not know
 }
@@ -108,6 +122,11 @@ struct Encoder {
   std::vector<std::byte> operator()(const LogReopened& /*m*/) const { return Writer{Tag::kLogReopened}.take(); }
   std::vector<std::byte> operator()(const AccessLogReopened& /*m*/) const {
     return Writer{Tag::kAccessLogReopened}.take();
+  }
+  std::vector<std::byte> operator()(const Taken& m) const { return Writer{Tag::kTaken}.text(m.address).take(); }
+  std::vector<std::byte> operator()(const Executing& /*m*/) const { return Writer{Tag::kExecuting}.take(); }
+  std::vector<std::byte> operator()(const Proceed& m) const {
+    return Writer{Tag::kProceed}.number(m.allowed ? 1 : 0).take();
   }
 };
 

@@ -38,9 +38,27 @@ struct LetGo {
   bool operator==(const LetGo&) const = default;
 };
 
+// Worker to master: it holds a connection from this peer (the host without its port; empty for a UNIX socket) and is
+// about to become the program that serves it. The end of the channel, which is close-on-exec, says that it has.
+struct Taken {
+  std::string address;
+  bool operator==(const Taken&) const = default;
+};
+// Worker to master: it is about to become a program that accepts by itself. The end of the channel says that it has; a
+// StartFailed that it could not.
+struct Executing {
+  bool operator==(const Executing&) const = default;
+};
+
 // Master to worker: accept connections from now on.
 struct Serve {
   bool operator==(const Serve&) const = default;
+};
+// Master to worker, the answer to Taken in a pool with a limit for each address: not allowed means that the worker
+// closes the connection and goes on accepting.
+struct Proceed {
+  bool allowed = true;
+  bool operator==(const Proceed&) const = default;
 };
 // Master to worker: drain. Connections that are still open after `grace` are cut; idle ones, which may bring one more
 // request, after `idle_grace`. Bit i of `serve_backlog` says that
@@ -61,7 +79,8 @@ struct AccessLogReopened {
   bool operator==(const AccessLogReopened&) const = default;
 };
 
-using Message = std::variant<Ready, StartFailed, Retiring, LetGo, Serve, Stop, LogReopened, AccessLogReopened>;
+using Message = std::variant<Ready, StartFailed, Retiring, LetGo, Taken, Executing, Serve, Proceed, Stop, LogReopened,
+                             AccessLogReopened>;
 
 // Longer texts are cut by encode().
 inline constexpr std::size_t kLargestText = 4096;

@@ -30,7 +30,12 @@ const std::vector<Message>& all_messages() {
       Stop{.grace = 30s, .idle_grace = 2s, .serve_backlog = 0x8000'0000'0000'0001},
       Stop{.grace = Duration::max(), .idle_grace = Duration{1}, .serve_backlog = ~std::uint64_t{0}},
       LogReopened{},
-      AccessLogReopened{}};
+      AccessLogReopened{},
+      Taken{.address = "2001:db8::1"},
+      Taken{},
+      Executing{},
+      Proceed{.allowed = true},
+      Proceed{.allowed = false}};
   return messages;
 }
 
@@ -78,8 +83,9 @@ TEST_CASE("a text that is too long is cut, not refused") {
 }
 
 TEST_CASE("a message without a text is refused when it is cut or has more bytes than it should") {
-  for (const Message& message : {Message{Ready{}}, Message{LetGo{}}, Message{Serve{}}, Message{Stop{.grace = 1s}},
-                                 Message{LogReopened{}}, Message{AccessLogReopened{}}}) {
+  for (const Message& message :
+       {Message{Ready{}}, Message{LetGo{}}, Message{Serve{}}, Message{Stop{.grace = 1s}}, Message{LogReopened{}},
+        Message{AccessLogReopened{}}, Message{Executing{}}, Message{Proceed{}}}) {
     INFO("message " << message.index());
     Bytes bytes = encode(message);
     for (std::size_t size = 0; size < bytes.size(); ++size) CHECK_FALSE(decode(first(bytes, size)).has_value());
@@ -111,6 +117,17 @@ TEST_CASE("an unknown tag is refused, and so is another version") {
     bytes[1] = std::byte(tag);
     if (!known.contains(bytes[1])) CHECK_FALSE(decode(bytes).has_value());
   }
+}
+
+TEST_CASE("a yes or no is nothing else than 0 or 1") {
+  Bytes bytes = encode(Proceed{.allowed = true});
+  for (unsigned value = 0; value < 256; ++value) {
+    bytes[2] = std::byte(value);
+    CHECK(decode(bytes).has_value() == (value < 2));
+  }
+  bytes[2] = std::byte{1};
+  bytes[9] = std::byte{1};
+  CHECK_FALSE(decode(bytes).has_value());
 }
 
 TEST_CASE("whatever bytes arrive, they are refused or are a message that encodes to the same bytes") {
