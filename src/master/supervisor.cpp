@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -19,8 +18,6 @@
 namespace prong::master {
 namespace {
 
-// A worker that KILL does not end within this time hangs in the kernel; it is said again at this interval.
-constexpr std::chrono::seconds kKillPatience{5};
 // A fork that failed is tried again soon: the cause (a process limit, memory) may go away at any time.
 constexpr Duration kMostForkPause{5000};
 
@@ -36,46 +33,8 @@ LifeFacts life_facts(const Slot& slot, os::TimePoint now) {
 // exit_notify), so the end of a channel nearly always means that SIGCHLD follows. Only a worker that is still there
 // after this time has closed its channel and goes on.
 constexpr Duration kExitTime{100};
-// A worker that runs reads Stop and closes its listeners at once; one that is busy or still starting is not waited for.
-constexpr Duration kLetGoTime{1000};
-
-class WorkerChild final : public os::ChildMain {
- public:
-  WorkerChild(WorkerMain worker_main, ipc::Inheritance inheritance, const config::PoolConfig& pool,
-              std::shared_ptr<log::Output> log)
-      : worker_main_(worker_main), inheritance_(std::move(inheritance)), pool_(&pool), log_(std::move(log)) {}
-
-  int run() noexcept override {
-    log::use(log_);
-    inheritance_.log_fds = log::descriptors();
-    return worker_main_(inheritance_, *pool_);
-  }
-
- private:
-  WorkerMain worker_main_;
-  ipc::Inheritance inheritance_;
-  const config::PoolConfig* pool_;
-  std::shared_ptr<log::Output> log_;
-};
 
 }  // namespace
-
-template <class Predicate>
-Supervisor::Place Supervisor::find_slot(Predicate predicate) {
-  for (const auto& generation : generations_)
-    for (Pool& pool : generation->pools)
-      for (Slot& slot : pool.slots)
-        if (predicate(slot)) return {generation.get(), &pool, &slot};
-  return {};
-}
-
-// The function must not add or remove slots.
-template <class Function>
-void Supervisor::for_each_slot(Function function) {
-  for (const auto& generation : generations_)
-    for (Pool& pool : generation->pools)
-      for (Slot& slot : pool.slots) function(Place{generation.get(), &pool, &slot});
-}
 
 log::Subject Supervisor::subject(const Place& place) {
   return {.pool = place.pool->config->name,
@@ -110,47 +69,6 @@ void Supervisor::commit(Generation& generation) {
       (void)slot.channel.send(ipc::Serve{});
     }
   }
-}
-
-void Supervisor::retire(Generation& generation, const std::set<std::string>& kept, os::TimePoint now) {
-  generation.phase = GenerationPhase::kRetiring;
-  for (Pool& pool : generation.pools) {
-    pool.serve_backlog = 0;
-    for (std::size_t i = 0; i < pool.listeners.size(); ++i)
-      if (!kept.contains(pool.listeners[i])) pool.serve_backlog |= std::uint64_t{1} << i;
-    // Those that drain already (TERM to the whole process group comes before the master has read its own) hear that
-    // there may be less time now.
-    for (Slot& slot : pool.slots)
-      if (slot.state == SlotState::kDraining) begin_stop({&generation, &pool, &slot}, now);
-  }
-}
-
-void Supervisor::retire_all(os::TimePoint now) {
-  for (const auto& generation : generations_) {
-    generation->replaced = false;
-    // What an older generation must still serve was settled when it was replaced; all that the serving one listens on
-    // is its own from now on.
-    if (generation->phase == GenerationPhase::kServing) {
-      retire(*generation, {}, now);
-      continue;
-    }
-    generation->phase = GenerationPhase::kRetiring;
-    for (Pool& pool : generation->pools)
-      for (Slot& slot : pool.slots)
-        if (slot.state == SlotState::kDraining) begin_stop({generation.get(), &pool, &slot}, now);
-  }
-}
-
-void Supervisor::stop_fast(os::TimePoint now) {
-  for (const auto& generation : generations_) generation->phase = GenerationPhase::kRetiring;
-  for_each_slot([&](const Place& place) {
-    if (place.slot->state == SlotState::kVacant || place.slot->state == SlotState::kKilling) return;
-    if (place.slot->state != SlotState::kDraining) apply(place, SlotEvent::kWantDown, {}, now);
-    if (place.slot->state != SlotState::kDraining) return;
-    place.slot->stop_plan = fast_stop_plan();
-    place.slot->stop_step = 0;
-    take_stop_step(place, now);
-  });
 }
 
 void Supervisor::apply(const Place& place, SlotEvent event, SlotFacts facts, os::TimePoint now) {
@@ -211,115 +129,6 @@ void Supervisor::act(const Place& place, SlotAction action, os::TimePoint now) {
       slot.deadline = now + respawn_pause(slot.failures, place.pool->config->max_backoff);
       return;
   }
-}
-
-void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
-  Slot& slot = *place.slot;
-  release(slot);
-  slot.forked_at = now;
-  auto pid = try_fork(place);
-  if (!pid) {
-    release(slot);
-    ++slot.failures;
-    report_fork_failure(place, pid.error());
-    note_failed_start(place, pid.error().text());
-    return apply(place, SlotEvent::kForkFailed, {}, now);
-  }
-  slot.pid = *pid;
-  if (const std::uint32_t failed = std::exchange(place.pool->fork_failures, 0); failed > 0)
-    log::warn("pool {}: fork works again, after {} failures", place.pool->config->name, failed);
-  apply(place, SlotEvent::kForked, {}, now);
-}
-
-Result<pid_t> Supervisor::try_fork(const Place& place) {
-  Slot& slot = *place.slot;
-  auto scoreboard = ipc::Scoreboard::create();
-  if (!scoreboard) return failure(std::move(scoreboard.error()));
-  auto channel = ipc::Channel::create_pair();
-  if (!channel) return failure(std::move(channel.error()));
-  slot.scoreboard = std::move(*scoreboard);
-  slot.channel = std::move(channel->first);
-  slot.serial = ++last_serial_;
-  if (auto watched = epoll_->add(slot.channel.fd(), EPOLLIN, slot.serial); !watched)
-    return failure(std::move(watched.error()));
-  ipc::Inheritance inheritance{.pool = place.pool->config->name,
-                               .slot = slot.number,
-                               .generation = place.generation->number,
-                               .master_pid = ::getpid(),
-                               .channel_fd = channel->second.fd(),
-                               .listeners = {},
-                               .log_fds = {},
-                               .access_log_fd = -1,
-                               .scoreboard_fd = slot.scoreboard->fd(),
-                               .cell = &slot.scoreboard->cell()};
-  if (const auto& access_log = place.pool->config->access_log)
-    inheritance.access_log_fd = access_logs_->find(access_log->path);
-  for (std::size_t i = 0; i < place.pool->listeners.size(); ++i) {
-    const net::Listener* listener = listeners_->find(place.pool->listeners[i]);
-    if (listener == nullptr) continue;
-    for (const int fd : listener->descriptors())
-      inheritance.listeners.push_back(
-          {.fd = fd, .number = static_cast<std::uint32_t>(i), .address = place.pool->listeners[i]});
-  }
-  WorkerChild child{worker_main_, std::move(inheritance), *place.pool->config, place.generation->log};
-  return os::fork_child(child);
-  // The worker's end of the channel closes here, in the master.
-}
-
-void Supervisor::report_fork_failure(const Place& place, const Error& error) {
-  if (place.pool->fork_failures++ > 0) return;
-  log::error("pool {}: {}; trying again with growing pauses, the others go on", place.pool->config->name, error.text());
-}
-
-// Also for a worker that drains already: its time can only become shorter.
-void Supervisor::begin_stop(const Place& place, os::TimePoint now) {
-  Slot& slot = *place.slot;
-  const config::PoolConfig& pool = *place.pool->config;
-  // While somebody else serves, an idle client has all the time of the drain for its next request. When the daemon
-  // stops, the service is down until the last worker is gone, so only a request that is on its way is waited for.
-  const Duration idle_grace = place.generation->replaced ? pool.graceful_timeout : pool.http.idle_grace;
-  const auto earlier = slot.stop_plan.steps.empty() ? std::nullopt : slot.deadline;
-  if (slot.stop_plan.steps.empty()) slot.let_go_due = now + kLetGoTime;
-  slot.stop_plan = graceful_stop_plan(pool.graceful_timeout, idle_grace);
-  slot.stop_step = 0;
-  take_stop_step(place, now);
-  if (earlier && *earlier < *slot.deadline) slot.deadline = earlier;
-}
-
-void Supervisor::take_stop_step(const Place& place, os::TimePoint now) {
-  Slot& slot = *place.slot;
-  const StopStep& step = slot.stop_plan.steps.at(slot.stop_step);
-  slot.deadline = now + step.patience;
-  switch (step.kind) {
-    case StopStepKind::kMessage: {
-      // Not delivered: the worker does not read, and the next step is for that.
-      (void)slot.channel.send(ipc::Stop{.grace = slot.stop_plan.grace,
-                                        .idle_grace = slot.stop_plan.idle_grace,
-                                        .serve_backlog = place.pool->serve_backlog});
-      return;
-    }
-    case StopStepKind::kTerm:
-      log::write(log::Level::kWarn, subject(place), "did not stop within its grace; sending SIGTERM");
-      (void)os::send_signal(slot.pid, SIGTERM);
-      return;
-  }
-}
-
-void Supervisor::kill(const Place& place, int signal, os::TimePoint now) {
-  Slot& slot = *place.slot;
-  if (slot.killed_because.empty()) {
-    if (slot.channel_ended)
-      slot.killed_because = "its channel closed";
-    else if (!slot.stop_plan.steps.empty())
-      slot.killed_because = "it did not stop within its grace";
-    else if (!slot.ready_at)
-      slot.killed_because =
-          fmt::format("it was not ready within start_timeout = {}", to_text(place.pool->config->start_timeout));
-    else
-      slot.killed_because = "it overran a deadline";
-  }
-  slot.deadline = now + kKillPatience;
-  if (auto sent = os::send_signal(slot.pid, signal); !sent) log::error("{}", sent.error().text());
 }
 
 void Supervisor::release(Slot& slot) {

@@ -76,9 +76,20 @@ class Supervisor {
     Slot* slot = nullptr;
   };
   template <class Predicate>
-  [[nodiscard]] Place find_slot(Predicate predicate);
+  [[nodiscard]] Place find_slot(Predicate predicate) {
+    for (const auto& generation : generations_)
+      for (Pool& pool : generation->pools)
+        for (Slot& slot : pool.slots)
+          if (predicate(slot)) return {generation.get(), &pool, &slot};
+    return {};
+  }
+  // The function must not add or remove slots.
   template <class Function>
-  void for_each_slot(Function function);
+  void for_each_slot(Function function) {
+    for (const auto& generation : generations_)
+      for (Pool& pool : generation->pools)
+        for (Slot& slot : pool.slots) function(Place{generation.get(), &pool, &slot});
+  }
 
   // The one way to a slot's state: asks the table, moves, logs, acts.
   void apply(const Place& place, SlotEvent event, SlotFacts facts, os::TimePoint now);

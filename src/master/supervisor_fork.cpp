@@ -1,0 +1,93 @@
+// The supervisor's way to a new worker: everything that the master makes for it, and the fork.
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "log/log.hpp"
+#include "master/supervisor.hpp"
+
+namespace prong::master {
+namespace {
+
+class WorkerChild final : public os::ChildMain {
+ public:
+  WorkerChild(WorkerMain worker_main, ipc::Inheritance inheritance, const config::PoolConfig& pool,
+              std::shared_ptr<log::Output> log)
+      : worker_main_(worker_main), inheritance_(std::move(inheritance)), pool_(&pool), log_(std::move(log)) {}
+
+  int run() noexcept override {
+    log::use(log_);
+    inheritance_.log_fds = log::descriptors();
+    return worker_main_(inheritance_, *pool_);
+  }
+
+ private:
+  WorkerMain worker_main_;
+  ipc::Inheritance inheritance_;
+  const config::PoolConfig* pool_;
+  std::shared_ptr<log::Output> log_;
+};
+
+}  // namespace
+
+void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
+  Slot& slot = *place.slot;
+  release(slot);
+  slot.forked_at = now;
+  auto pid = try_fork(place);
+  if (!pid) {
+    release(slot);
+    ++slot.failures;
+    report_fork_failure(place, pid.error());
+    note_failed_start(place, pid.error().text());
+    return apply(place, SlotEvent::kForkFailed, {}, now);
+  }
+  slot.pid = *pid;
+  if (const std::uint32_t failed = std::exchange(place.pool->fork_failures, 0); failed > 0)
+    log::warn("pool {}: fork works again, after {} failures", place.pool->config->name, failed);
+  apply(place, SlotEvent::kForked, {}, now);
+}
+
+Result<pid_t> Supervisor::try_fork(const Place& place) {
+  Slot& slot = *place.slot;
+  auto scoreboard = ipc::Scoreboard::create();
+  if (!scoreboard) return failure(std::move(scoreboard.error()));
+  auto channel = ipc::Channel::create_pair();
+  if (!channel) return failure(std::move(channel.error()));
+  slot.scoreboard = std::move(*scoreboard);
+  slot.channel = std::move(channel->first);
+  slot.serial = ++last_serial_;
+  if (auto watched = epoll_->add(slot.channel.fd(), EPOLLIN, slot.serial); !watched)
+    return failure(std::move(watched.error()));
+  ipc::Inheritance inheritance{.pool = place.pool->config->name,
+                               .slot = slot.number,
+                               .generation = place.generation->number,
+                               .master_pid = ::getpid(),
+                               .channel_fd = channel->second.fd(),
+                               .listeners = {},
+                               .log_fds = {},
+                               .access_log_fd = -1,
+                               .scoreboard_fd = slot.scoreboard->fd(),
+                               .cell = &slot.scoreboard->cell()};
+  if (const auto& access_log = place.pool->config->access_log)
+    inheritance.access_log_fd = access_logs_->find(access_log->path);
+  for (std::size_t i = 0; i < place.pool->listeners.size(); ++i) {
+    const net::Listener* listener = listeners_->find(place.pool->listeners[i]);
+    if (listener == nullptr) continue;
+    for (const int fd : listener->descriptors())
+      inheritance.listeners.push_back(
+          {.fd = fd, .number = static_cast<std::uint32_t>(i), .address = place.pool->listeners[i]});
+  }
+  WorkerChild child{worker_main_, std::move(inheritance), *place.pool->config, place.generation->log};
+  return os::fork_child(child);
+  // The worker's end of the channel closes here, in the master.
+}
+
+void Supervisor::report_fork_failure(const Place& place, const Error& error) {
+  if (place.pool->fork_failures++ > 0) return;
+  log::error("pool {}: {}; trying again with growing pauses, the others go on", place.pool->config->name, error.text());
+}
+
+}  // namespace prong::master
