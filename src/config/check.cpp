@@ -114,6 +114,7 @@ class Checker {
     for (const PoolConfig& pool : config_.pools) {
       const std::string name = "pool." + pool.name;
       check_user(pool, name);
+      check_concurrency(pool, name);
       for (std::size_t i = 0; i < pool.listen.size(); ++i)
         check_listener(pool.listen[i], fmt::format("{}.listen[{}]", name, i));
       // An empty path is one that the reader has told about.
@@ -165,6 +166,19 @@ class Checker {
     else if (geteuid() != 0 && *group != getegid())
       complain(where, fmt::format("{}.group = {} needs a master that runs as root", name, in_quotes(pool.group)),
                "start prongd as root, or leave the key out");
+  }
+
+  // A key that the pool's concurrency does not use would be silently ignored.
+  void check_concurrency(const PoolConfig& pool, const std::string& name) {
+    const std::string_view written = kConcurrencyText.text(pool.concurrency);
+    const Position* const threads = config_.position_of(name + ".threads");
+    if (threads != nullptr && pool.concurrency != Concurrency::kThread)
+      complain(*threads, fmt::format("{}.threads has no meaning with concurrency = {}", name, in_quotes(written)),
+               R"(write concurrency = "thread", or leave the key out)");
+    const Position* const timeout = config_.position_of(name + ".request_timeout");
+    if (timeout != nullptr && pool.concurrency == Concurrency::kEvent)
+      complain(*timeout, fmt::format("{}.request_timeout cannot be kept with concurrency = \"event\"", name),
+               R"(nobody can answer while the code of the I/O thread is stuck; write concurrency = "thread" or "process")");
   }
 
   void check_listener(const ListenerConfig& listener, const std::string& name) {

@@ -60,8 +60,10 @@ struct ListenerConfig {
   Position position = {};
 };
 
-enum class Concurrency : std::uint8_t { kEvent };
-inline constexpr EnumText<Concurrency, 1> kConcurrencyText{{{{Concurrency::kEvent, "event"}}}};
+// How a worker serves many clients (design.md section 7).
+enum class Concurrency : std::uint8_t { kEvent, kThread, kProcess };
+inline constexpr EnumText<Concurrency, 3> kConcurrencyText{
+    {{{Concurrency::kEvent, "event"}, {Concurrency::kThread, "thread"}, {Concurrency::kProcess, "process"}}}};
 
 // The size that is no limit: RLIM_INFINITY of setrlimit(2) has the same value.
 inline constexpr ByteSize kUnlimited{std::numeric_limits<std::uint64_t>::max()};
@@ -150,6 +152,8 @@ struct PoolConfig {
   std::vector<ListenerConfig> listen = {};
   std::optional<std::uint32_t> workers = {};  // nothing: "auto", one for each usable CPU
   Concurrency concurrency = Concurrency::kEvent;
+  std::uint32_t threads = 4;                             // application threads of one worker, in `thread`
+  Duration request_timeout = std::chrono::seconds{60};  // for the application; 0: none. Not in `event`
   std::uint32_t max_connections = 10'000;  // at once, in one worker
   std::string user = {};                   // empty: the user of the master
   std::string group = {};                  // empty: the user's primary group

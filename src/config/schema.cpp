@@ -424,7 +424,6 @@ constexpr Section kAccessLog{
 
 constexpr std::array kAutoWorkers{
     Word{.text = "auto", .doc = "one for each usable CPU (affinity mask and cgroup quota)"}};
-constexpr std::array<std::string_view, 2> kLaterConcurrency{"process", "thread"};
 
 constexpr std::array kPoolKeys{
     Key{.name = "listen",
@@ -443,8 +442,23 @@ constexpr std::array kPoolKeys{
         .doc = "How many worker processes."},
     Key{.name = "concurrency",
         .access = member<&PoolConfig::concurrency>(),
-        .later = kLaterConcurrency,
-        .doc = "How a worker runs the application. `event`: on its I/O thread, for code that never blocks."},
+        .doc =
+            "How a worker serves many clients, see [concurrency](concurrency.md). `event`: many connections, and the "
+            "application runs on the I/O thread, so it must not block. `thread`: many connections, and `threads` "
+            "application threads. `process`: one connection at a time, for code that may not share a process."},
+    Key{.name = "threads",
+        .access = member<&PoolConfig::threads>(),
+        .range = {1, 1'024},
+        .unit = "threads",
+        .example = "16",
+        .doc = "In `thread` concurrency: how many threads of one worker run the application, that is how many requests "
+               "it works on at once."},
+    Key{.name = "request_timeout",
+        .access = member<&PoolConfig::request_timeout>(),
+        .range = {0, kDay},
+        .doc = "In `thread` and `process` concurrency: how long the application may work on a request, and on each "
+               "piece of an answer that it streams. Then the client gets 504, and the worker, whose code cannot be "
+               "stopped otherwise, is replaced. `\"0\"`: no limit."},
     Key{.name = "max_connections",
         .access = member<&PoolConfig::max_connections>(),
         .range = {1, 1'000'000},
@@ -511,7 +525,7 @@ constexpr std::array kPoolKeys{
         .doc = "Give the same answer to every request, see [respond](#respond)."},
 };
 
-constexpr std::array<std::string_view, 6> kLaterPoolKeys{"wsgi", "exec", "module", "echo", "status", "threads"};
+constexpr std::array<std::string_view, 5> kLaterPoolKeys{"wsgi", "exec", "module", "echo", "status"};
 
 constexpr Section kPool{
     .title = "[pool.NAME]",

@@ -86,7 +86,6 @@ struct Key {
   Range range = {};
   std::string_view unit = {};  // of a count, for the documentation
   std::span<const Word> words = {};
-  std::span<const std::string_view> later = {};  // words of a choice that a later version will know
   const Section* section = nullptr;              // of the parts
   TakesEffect takes_effect = TakesEffect::kReload;
   bool any_text = false;          // of a text: may have line ends and other control characters

@@ -163,8 +163,6 @@ Result<Value> with_unit(const Key& key, std::string_view name, const std::string
 
 Result<Value> parse_choice(const Key& key, std::string_view name, const std::string& text) {
   if (std::ranges::find(key.access.choices, text) != key.access.choices.end()) return Value{text};
-  if (std::ranges::find(key.later, text) != key.later.end())
-    return wrong_value(key, name, in_quotes(text), "is not part of this version");
   return failure(fmt::format("{} = {} is not known", name, in_quotes(text)), hint_for(key, text, key.access.choices));
 }
 

@@ -90,6 +90,14 @@ void Session::answer(Response response) {
   keep(cursor);
 }
 
+std::string Session::awaited_request() const {
+  if (stage_ != Stage::kAwaiting) return {};
+  const RequestHead& head = parser_.head();
+  const std::string_view bytes = input_;
+  return std::string(bytes.substr(head.method.offset, head.method.size)) + ' ' +
+         std::string(bytes.substr(head.target.offset, head.target.size));
+}
+
 // Answers what is whole, until nothing is or enough output waits.
 void Session::run(Cursor& cursor) {
   while (!closing_ && stage_ == Stage::kReading && cursor.rest() > 0 && !output_.holds_file() &&

@@ -10,10 +10,10 @@
 #include "config/reader.hpp"
 #include "log/log.hpp"
 #include "main/options.hpp"
+#include "main/worker_main.hpp"
 #include "master/master.hpp"
 #include "os/process.hpp"
 #include "os/systemd.hpp"
-#include "worker/worker.hpp"
 
 namespace {
 
@@ -63,7 +63,7 @@ int serve(const Options& options, master::Planned planned) {
   auto log = log::prepare(master::log_settings(planned.plan.config->log));
   if (!log) return cannot_start(log.error());
   log::use(*log);
-  auto daemon = master::Master::create([options] { return from_options(options); }, worker::run, std::move(handover));
+  auto daemon = master::Master::create([options] { return from_options(options); }, worker_main, std::move(handover));
   if (!daemon) return cannot_start(daemon.error());
   return to_status((*daemon)->run(std::move(planned), std::move(*log)));
 }

@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
@@ -159,6 +160,11 @@ ReceivedPacket receive_packet(int socket, std::span<std::byte> buffer) {
     }
   }
   return packet;
+}
+
+bool is_readable(int fd) {
+  pollfd asked{.fd = fd, .events = POLLIN, .revents = 0};
+  return ::poll(&asked, 1, 0) > 0 && (asked.revents & POLLIN) != 0;
 }
 
 std::optional<std::uint64_t> unsent_bytes(int fd) {

@@ -60,6 +60,9 @@ struct Accepted {
 };
 [[nodiscard]] Accepted accept_connection(int listener);
 
+// Whether reading, or accepting, would not block now. Does not block.
+[[nodiscard]] bool is_readable(int fd);
+
 // How many connections wait in a TCP listener's queue: tcpi_unacked on a listening socket (measured in facts.md; Linux
 // net/ipv4/tcp.c, tcp_get_info). Nothing for other sockets.
 [[nodiscard]] std::optional<std::size_t> accept_queue_length(int listener);

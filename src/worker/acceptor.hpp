@@ -11,11 +11,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ipc/inheritance.hpp"
 #include "os/clock.hpp"
 #include "os/epoll.hpp"
+#include "os/event_fd.hpp"
 #include "os/socket.hpp"
 #include "os/unique_fd.hpp"
 
@@ -23,12 +25,18 @@ namespace prong::worker {
 
 class Acceptor {
  public:
-  // Takes the inherited listeners over; listener i has key first_key + i in the epoll set.
-  Acceptor(os::Epoll& epoll, const std::vector<ipc::InheritedListener>& listeners, std::uint64_t first_key);
+  // Takes the inherited listeners over; listener i has key first_key + i in the epoll set. `baton` is what the workers
+  // of a pool with several listeners share: see pass_on().
+  Acceptor(os::Epoll& epoll, const std::vector<ipc::InheritedListener>& listeners, std::uint64_t first_key,
+           os::EventFd baton = os::EventFd{os::UniqueFd{}});
 
   // Waits for connections, or no longer does. Listeners stay open, and siblings take what comes.
   void resume();
   void pause();
+  // Waits in reserve: hears of the next connection once, together with whoever resumed, who has the first choice.
+  void reserve();
+  // Whether a connection waits in one of the queues. One system call.
+  [[nodiscard]] bool somebody_waits() const;
   // No connection before `until`: for when descriptors have run out.
   void pause_until(os::TimePoint until);
   [[nodiscard]] std::optional<os::TimePoint> next_deadline() const { return paused_until_; }
@@ -37,6 +45,16 @@ class Acceptor {
   // One connection of the listener with that key; then_wait() is to follow. None while paused: a listener may
   // still be among the events of the turn that paused it, and must not be waited for again.
   [[nodiscard]] os::Accepted accept_one(std::uint64_t key);
+  // One connection of whichever listener has one, with its key: for who waited in reserve, or heard the baton.
+  [[nodiscard]] std::pair<os::Accepted, std::uint64_t> accept_any();
+  // The connection of an event is left to a sibling. Nobody else has heard of it (EPOLLEXCLUSIVE), and it would wait for
+  // the next one to come: the baton wakes one sibling that may accept, and that looks at all listeners. A worker that
+  // looks at its listeners' events first never needs it for the first event of a turn, so that a pool with one listener
+  // has none.
+  void pass_on() const;
+  // The event is the baton's; whether it is for us.
+  [[nodiscard]] bool is_baton(std::uint64_t key) const { return key == first_key_ + addresses_.size(); }
+  [[nodiscard]] bool take_baton() const { return mode_ == Mode::kActive && baton_.take(); }
   // What became of the connection that was accepted last.
   enum class Kept : std::uint8_t {
     kYes,  // it is a load that stays: back to the end of the queue
@@ -53,6 +71,7 @@ class Acceptor {
   template <class Take>
   void close(std::uint64_t serve_backlog, Take take) {
     pause();
+    paused_until_.reset();
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
       Shared& listener = listeners_[i];
       const bool serve = (serve_backlog >> listener.number & 1U) != 0;
@@ -77,13 +96,16 @@ class Acceptor {
   [[nodiscard]] static bool is_passing(int error);
   // What waits now and a little more for what arrives meanwhile.
   [[nodiscard]] static std::size_t most_to_serve(const Shared& listener);
-  void watch(std::uint64_t key);
+  enum class Mode : std::uint8_t { kPaused, kReserve, kActive };
+  void change_mode(Mode mode);
+  void watch(std::uint64_t key, std::uint32_t events);
 
   os::Epoll* epoll_;
   std::uint64_t first_key_;
   std::vector<Shared> listeners_;
+  os::EventFd baton_;  // may be none
   std::vector<std::string> addresses_;  // stay when the listeners are closed: connections refer to them
-  bool active_ = false;
+  Mode mode_ = Mode::kPaused;
   std::optional<os::TimePoint> paused_until_;
 };
 

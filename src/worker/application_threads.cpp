@@ -1,10 +1,6 @@
 #include "worker/application_threads.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <exception>
 #include <utility>
 #include <variant>
@@ -39,10 +35,10 @@ http::Answer call(http::Handler& handler, const http::Request& request, std::str
 
 Result<std::unique_ptr<ApplicationThreads>> ApplicationThreads::create(
     std::vector<std::unique_ptr<http::Handler>> handlers, std::size_t output_buffer) {
-  os::UniqueFd event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  if (!event.valid()) return failure(system_error("cannot make an eventfd", errno));
+  auto event = os::EventFd::create();
+  if (!event) return failure(std::move(event.error()));
   return std::unique_ptr<ApplicationThreads>(
-      new ApplicationThreads(std::move(handlers), std::move(event), output_buffer));
+      new ApplicationThreads(std::move(handlers), std::move(*event), output_buffer));
 }
 
 http::Answer ApplicationThreads::handle(const http::Request& request) {
@@ -69,9 +65,7 @@ http::DescriptorNeeds ApplicationThreads::descriptor_needs() const {
 }
 
 std::vector<ApplicationThreads::News> ApplicationThreads::take_news() {
-  std::uint64_t count = 0;
-  // The number says nothing; what it tells is under the lock. EAGAIN: told already.
-  (void)(::read(event_.get(), &count, sizeof count) == 0);
+  (void)event_.take();  // before the news, so that what comes later is signalled again
   const std::lock_guard lock(news_mutex_);
   return std::exchange(news_, {});
 }
@@ -86,6 +80,17 @@ std::size_t ApplicationThreads::busy() const {
   return busy_;
 }
 
+ApplicationThreads::Cancelled ApplicationThreads::cancel(std::uint64_t connection) {
+  const std::lock_guard lock(jobs_mutex_);
+  const auto waiting = std::ranges::find(jobs_, connection, &Job::connection);
+  if (waiting != jobs_.end()) {
+    jobs_.erase(waiting);
+    --busy_;
+    return Cancelled::kWaiting;
+  }
+  return std::ranges::find(working_on_, connection) != working_on_.end() ? Cancelled::kRunning : Cancelled::kDone;
+}
+
 void ApplicationThreads::finish() {
   {
     const std::lock_guard lock(jobs_mutex_);
@@ -95,12 +100,12 @@ void ApplicationThreads::finish() {
 }
 
 void ApplicationThreads::run(std::size_t thread) {
-  http::Handler& handler = *handlers_[thread];
-  while (std::optional<Job> job = take_job(handler)) serve(handler, *std::move(job));
+  while (std::optional<Job> job = take_job(thread)) serve(thread, *std::move(job));
 }
 
 // The next job; nothing: there will be none. While there is none, the handler keeps its house.
-std::optional<ApplicationThreads::Job> ApplicationThreads::take_job(http::Handler& handler) {
+std::optional<ApplicationThreads::Job> ApplicationThreads::take_job(std::size_t thread) {
+  http::Handler& handler = *handlers_[thread];
   std::optional<os::TimePoint> due;
   bool is_kept = false;
   std::unique_lock lock(jobs_mutex_);
@@ -108,6 +113,7 @@ std::optional<ApplicationThreads::Job> ApplicationThreads::take_job(http::Handle
     if (!jobs_.empty()) {
       Job job = std::move(jobs_.front());
       jobs_.pop_front();
+      working_on_[thread] = job.connection;
       return job;
     }
     if (finished_) return std::nullopt;
@@ -127,9 +133,9 @@ std::optional<ApplicationThreads::Job> ApplicationThreads::take_job(http::Handle
   }
 }
 
-void ApplicationThreads::serve(http::Handler& handler, Job job) {
+void ApplicationThreads::serve(std::size_t thread, Job job) {
   News news{.connection = job.connection};
-  http::Answer answer = call(handler, job.request.view(), news.failure);
+  http::Answer answer = call(*handlers_[thread], job.request.view(), news.failure);
   auto* const response = std::get_if<http::Response>(&answer);
   if (response == nullptr) {
     answer = http::error_response(kInternalError);
@@ -147,7 +153,7 @@ void ApplicationThreads::serve(http::Handler& handler, Job job) {
   news.answer = std::move(made);
   const std::uint64_t connection = job.connection;
   if (source != nullptr) {
-    tell(std::exchange(news, {}));
+    tell(std::exchange(news, {.connection = connection}));
     std::string broken = pipe->fill(*source, [this, connection] { tell({.connection = connection}); });
     source.reset();
     if (!broken.empty()) tell({.connection = connection, .failure = std::move(broken)});
@@ -155,8 +161,10 @@ void ApplicationThreads::serve(http::Handler& handler, Job job) {
   {
     const std::lock_guard lock(jobs_mutex_);
     --busy_;
+    working_on_[thread].reset();
   }
   // After a body that was streamed there is no news but that the thread is free.
+  news.is_last = true;
   tell(std::move(news));
 }
 
@@ -167,9 +175,7 @@ void ApplicationThreads::tell(News news) {
     is_first = news_.empty();
     news_.push_back(std::move(news));
   }
-  constexpr std::uint64_t kOne = 1;
-  // It cannot be full: it is read before 2^64 - 1 answers have come.
-  if (is_first) (void)(::write(event_.get(), &kOne, sizeof kOne) == sizeof kOne);
+  if (is_first) event_.signal();
 }
 
 }  // namespace prong::worker

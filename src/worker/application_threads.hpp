@@ -19,7 +19,7 @@
 #include "base/error.hpp"
 #include "http/handler.hpp"
 #include "http/owned_request.hpp"
-#include "os/unique_fd.hpp"
+#include "os/event_fd.hpp"
 
 namespace prong::worker {
 
@@ -30,6 +30,13 @@ class ApplicationThreads final : public http::Handler {
     std::uint64_t connection = 0;
     std::optional<http::Response> answer = {};  // nothing: there is more of a body that is streamed
     std::string failure = {};                   // what the application failed with, for the log
+    bool is_last = false;                       // the thread is done with the request
+  };
+  // What had become of a request when it was to be cancelled.
+  enum class Cancelled : std::uint8_t {
+    kWaiting,  // no thread had begun with it, and none will
+    kRunning,  // a thread is at it, and goes on
+    kDone,     // its last news has been told
   };
 
   // One handler for each thread, so that an application need not be thread-safe by itself.
@@ -46,12 +53,14 @@ class ApplicationThreads final : public http::Handler {
   [[nodiscard]] http::Answer handle(const http::Request& request) override;
   [[nodiscard]] http::DescriptorNeeds descriptor_needs() const override;
   // Readable when there is news.
-  [[nodiscard]] int fd() const { return event_.get(); }
+  [[nodiscard]] int fd() const { return event_.fd(); }
   [[nodiscard]] std::vector<News> take_news();
   // Whether a thread would begin at once with a request that came now.
   [[nodiscard]] bool has_free_thread() const;
   // Requests that wait or are being answered.
   [[nodiscard]] std::size_t busy() const;
+  [[nodiscard]] Cancelled cancel(std::uint64_t connection);
+  [[nodiscard]] std::size_t threads() const { return handlers_.size(); }
   // No more requests come; the threads end when they have answered what there is.
   void finish();
 
@@ -63,21 +72,25 @@ class ApplicationThreads final : public http::Handler {
     std::uint64_t connection;
     http::OwnedRequest request;
   };
-  ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, os::UniqueFd event,
+  ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, os::EventFd event,
                      std::size_t output_buffer)
-      : handlers_(std::move(handlers)), event_(std::move(event)), output_buffer_(output_buffer) {}
+      : handlers_(std::move(handlers)),
+        event_(std::move(event)),
+        output_buffer_(output_buffer),
+        working_on_(handlers_.size()) {}
 
-  [[nodiscard]] std::optional<Job> take_job(http::Handler& handler);
-  void serve(http::Handler& handler, Job job);
+  [[nodiscard]] std::optional<Job> take_job(std::size_t thread);
+  void serve(std::size_t thread, Job job);
   void tell(News news);
 
   std::vector<std::unique_ptr<http::Handler>> handlers_;
-  os::UniqueFd event_;  // eventfd(2)
+  os::EventFd event_;
   std::size_t output_buffer_;
 
   mutable std::mutex jobs_mutex_;
   std::condition_variable job_arrived_;
   std::deque<Job> jobs_;
+  std::vector<std::optional<std::uint64_t>> working_on_;  // each thread's connection
   std::size_t sleeping_ = 0;  // threads that wait for a job
   std::size_t busy_ = 0;      // jobs that were handed in and not answered
   bool finished_ = false;

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "http/response.hpp"
 #include "net/address.hpp"
 #include "os/file.hpp"
 
@@ -15,6 +16,7 @@ namespace {
 
 // One sendfile() at the most, and what is sent to one client before the others have their turn.
 constexpr std::uint64_t kLargestFilePart = 1ULL << 20U;
+constexpr std::uint16_t kGatewayTimeout = 504;
 constexpr std::uint64_t kLargestTurn = 2 * kLargestFilePart;
 // Files up to this are copied to a peer on this machine.
 constexpr std::uint64_t kLargestCopied = 128ULL << 10U;
@@ -52,6 +54,24 @@ void Connection::on_readable(std::span<char> buffer) {
     session_.receive_end();
   else
     session_.receive(buffer.first(result.bytes));
+  pump();
+}
+
+void Connection::on_news(std::optional<http::Response> answer) {
+  if (answer) {
+    if (!session_.awaits_answer()) return;
+    session_.answer(*std::move(answer));
+  }
+  pump();
+}
+
+void Connection::on_overrun() {
+  if (!session_.awaits_answer()) {
+    if (session_.is_with_application()) break_off();
+    return;
+  }
+  session_.announce_close();
+  session_.answer(http::error_response(kGatewayTimeout));
   pump();
 }
 
@@ -194,6 +214,9 @@ void Connection::update_interest(os::Epoll& epoll) {
   if (wants_read()) wanted |= EPOLLIN;
   if (waiting() == Waiting::kSending) wanted |= EPOLLOUT;
   if (is_watched_ && wanted == watched_) return;
+  // While an application thread has a request, nearly no client sends more: it costs less to hear of those that do.
+  if (is_watched_ && wanted == 0 && watched_ == EPOLLIN && !has_early_input_) return;
+  has_early_input_ = false;
   auto changed = is_watched_ ? epoll.modify(socket_.get(), wanted, key_) : epoll.add(socket_.get(), wanted, key_);
   if (!changed) over_ = true;  // out of kernel memory: this one client loses, the others go on
   is_watched_ = true;

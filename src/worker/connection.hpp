@@ -1,10 +1,11 @@
-// One client's connection in `event` concurrency: moves bytes between a socket and a session, and tells which timer it
+// One client's connection: moves bytes between a socket and a session, and tells which timer it
 // waits on. It never blocks and never decides when to be destroyed: it says so, and the worker does it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -53,6 +54,13 @@ class Connection : public Waiter {
   void on_readable(std::span<char> buffer);
   // The socket takes bytes again, or the application has more of an answer.
   void on_writable() { pump(); }
+  // The application's answer, to what it said Later; or, without, that there is more of a body that it makes. News of a
+  // request that has ended meanwhile changes nothing.
+  void on_news(std::optional<http::Response> answer);
+  // The application takes too long: 504, the last answer, or the end of an answer that has begun.
+  void on_overrun();
+  // There is input, which waits until wants_read() again.
+  void note_early_input() { has_early_input_ = true; }
   // Neither side can send any more.
   void on_hangup() { over_ = true; }
   // The deadline of what it waited for has passed. It may go on waiting, for another round of the same time.
@@ -73,6 +81,7 @@ class Connection : public Waiter {
     return session_.requests() - std::exchange(counted_requests_, session_.requests());
   }
   [[nodiscard]] http::Session& session() { return session_; }
+  [[nodiscard]] const http::Session& session() const { return session_; }
   [[nodiscard]] std::uint64_t key() const { return key_; }
   // Which list it was put in last; kept here by the worker.
   Waiting listed_as = Waiting::kNothing;
@@ -92,6 +101,7 @@ class Connection : public Waiter {
   const Service* service_;
   std::uint32_t watched_ = 0;  // events in the epoll set
   bool is_watched_ = false;    // whether it is in the epoll set
+  bool has_early_input_ = false;
   bool peer_is_local_;
   bool lingering_ = false;
   bool over_ = false;

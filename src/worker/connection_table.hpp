@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "worker/connection.hpp"
@@ -36,6 +37,11 @@ class ConnectionTable {
   void for_each(Function function) {
     for (auto& connection : by_fd_)
       if (connection) function(*connection);
+  }
+  template <class Function>
+  void for_each(Function function) const {
+    for (const auto& connection : by_fd_)
+      if (connection) function(std::as_const(*connection));
   }
   [[nodiscard]] std::size_t size() const { return size_; }
 

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/escape.hpp"
+#include "http/response.hpp"
 #include "log/log.hpp"
 #include "os/process.hpp"
 #include "worker/child_setup.hpp"
@@ -19,16 +21,24 @@ namespace {
 
 constexpr std::uint64_t kSignalKey = 0;
 constexpr std::uint64_t kChannelKey = 1;
-constexpr std::uint64_t kFirstListenerKey = 2;
+constexpr std::uint64_t kNewsKey = 2;
+constexpr std::uint64_t kFirstListenerKey = 3;
 
 // How long a client gets to close after the last answer; it decides nothing but when the descriptor is free again.
 constexpr Duration kLingerTime{5'000};
 // When descriptors or memory run out, others of this worker may be free soon.
 constexpr Duration kAcceptPause{100};
 constexpr Duration kShortestHousekeeping{10};
+// How long a connection waits for a worker that is free, before one gives up an idle client for it.
+constexpr Duration kYieldDelay{5};
+// The same for a client that has not said anything yet: it is slow, or means harm.
+constexpr Duration kFreshYieldDelay{1'000};
 // An exhausted worker says so this often at the most.
 constexpr std::chrono::seconds kComplaintInterval{10};
 constexpr std::chrono::seconds kFailureInterval{1};
+constexpr std::uint16_t kServiceUnavailable = 503;
+// Of a request in a line of the log.
+constexpr std::size_t kMostRequestText = 200;
 
 http::Limits to_limits(const config::HttpConfig& from) {
   return {.max_request_line = from.max_request_line,
@@ -83,30 +93,33 @@ Result<std::unique_ptr<log::AccessLog>> open_access_log(const ipc::Inheritance& 
 
 Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inheritance,
                                                      const config::PoolConfig& pool, ipc::Channel channel,
-                                                     http::Handler& handler) {
+                                                     Application application) {
   auto epoll = os::Epoll::create();
   if (!epoll) return failure(std::move(epoll.error()));
   auto signals = os::SignalFd::create({SIGTERM});
   if (!signals) return failure(std::move(signals.error()));
   if (auto added = epoll->add(signals->fd(), EPOLLIN, kSignalKey); !added) return failure(std::move(added.error()));
   if (auto added = epoll->add(channel.fd(), EPOLLIN, kChannelKey); !added) return failure(std::move(added.error()));
+  if (application.threads != nullptr)
+    if (auto added = epoll->add(application.threads->fd(), EPOLLIN, kNewsKey); !added)
+      return failure(std::move(added.error()));
   auto access_log = open_access_log(inheritance, pool);
   if (!access_log) return failure(std::move(access_log.error()));
-  return std::unique_ptr<EventLoop>{new EventLoop{inheritance, pool, std::move(channel), handler, std::move(*epoll),
+  return std::unique_ptr<EventLoop>{new EventLoop{inheritance, pool, std::move(channel), application, std::move(*epoll),
                                                   std::move(*signals), std::move(*access_log)}};
 }
 
 // file_buffer_ is written before it is read, and most pools never touch it.
 // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
 EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-                     http::Handler& handler, os::Epoll epoll, os::SignalFd signals,
+                     Application application, os::Epoll epoll, os::SignalFd signals,
                      std::unique_ptr<log::AccessLog> access_log)
     : pool_(&pool),
       channel_(std::move(channel)),
-      handler_(&handler),
+      application_(application),
       limits_(to_limits(pool.http)),
       access_log_(std::move(access_log)),
-      service_{.handler = &handler,
+      service_{.handler = application.handler,
                .limits = &limits_,
                .access_log = access_log_.get(),
                .body_quota = quota(pool.http.min_body_rate, pool.http.body_timeout),
@@ -115,22 +128,31 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       cell_(inheritance.cell),
       epoll_(std::move(epoll)),
       signals_(std::move(signals)),
-      acceptor_(epoll_, inheritance.listeners, kFirstListenerKey),
+      acceptor_(epoll_, inheritance.listeners, kFirstListenerKey, os::EventFd{os::UniqueFd{inheritance.baton_fd}}),
       idle_(pool.http.idle_timeout),
       request_(pool.http.header_timeout),
       body_(pool.http.body_timeout),
+      handling_(pool.request_timeout),
       sending_(pool.http.send_timeout),
       lingering_(kLingerTime),
+      watch_(pool.request_timeout),
       most_connections_(std::min<std::size_t>(
           pool.max_connections,
-          connections_for(os::descriptor_limit(), inheritance.listeners.size(), handler.descriptor_needs()))),
+          connections_for(os::descriptor_limit(), inheritance.listeners.size(), application.handler->descriptor_needs()))),
       now_(os::now()) {}
 
 void EventLoop::run() {
   if (auto said = channel_.send(ipc::Ready{}); !said)
     log::error("cannot say that it is ready: {}", said.error().text());
-  while (!draining_ || connections_.size() > 0) turn();
+  while (has_work()) turn();
   if (access_log_) access_log_->close(now_);
+}
+
+bool EventLoop::has_work() const {
+  if (!draining_ || connections_.size() > 0) return true;
+  // A client may have left its request, which is finished all the same.
+  const bool over = drain_deadline_ && *drain_deadline_ <= now_;
+  return !over && application_.threads != nullptr && application_.threads->busy() > watch_.overrun();
 }
 
 void EventLoop::turn() {
@@ -141,17 +163,24 @@ void EventLoop::turn() {
     log::error("{}", events.error().text());
     return drain({.grace = Duration::zero()});
   }
-  for (const epoll_event& event : *events) dispatch(event.data.u64, event.events);
+  // Listeners first: nothing has changed yet since it was decided that one more can be taken.
+  for (const epoll_event& event : *events)
+    if (acceptor_.owns(event.data.u64)) hear_listener(event.data.u64);
+  for (const epoll_event& event : *events)
+    if (!acceptor_.owns(event.data.u64)) dispatch(event.data.u64, event.events);
   handle_late();
+  if (yield_due_ && *yield_due_ <= now_) yield_idle();
   acceptor_.resume_if_due(now_);
   keep_house();
   keep_access_log();
   if (draining_) cut_what_is_over();
+  update_accepting();
 }
 
 void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
   if (Connection* connection = connections_.find(key); connection != nullptr) {
     if ((events & EPOLLOUT) != 0) connection->on_writable();
+    if ((events & EPOLLIN) != 0 && !connection->wants_read()) connection->note_early_input();
     // EPOLLERR and EPOLLHUP come unasked; reading tells what they mean, if there is anything to be read.
     if (connection->wants_read() && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0)
       connection->on_readable(buffer_);
@@ -161,7 +190,24 @@ void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
   }
   if (key == kSignalKey) return read_signals();
   if (key == kChannelKey) return read_channel();
-  if (acceptor_.owns(key)) accept(key);
+  if (key == kNewsKey) return read_news();
+  if (acceptor_.is_baton(key)) hear_baton();
+}
+
+// Answers, and more of answers, from the application threads.
+void EventLoop::read_news() {
+  for (ApplicationThreads::News& news : application_.threads->take_news()) {
+    if (news.is_last) watch_.note_done(news.connection);
+    if (!news.failure.empty()) complain_of_failure(news.failure);
+    Connection* const connection = connections_.find(news.connection);
+    if (connection == nullptr) continue;
+    // One connection at a time: kept only while nobody waits for its place.
+    if (news.answer && pool_->concurrency == config::Concurrency::kProcess && acceptor_.somebody_waits())
+      connection->announce_close();
+    connection->on_news(std::move(news.answer));
+    connection->stop_waiting();  // each piece of an answer has its own time
+    settle(*connection);
+  }
 }
 
 void EventLoop::read_channel() {
@@ -188,7 +234,6 @@ void EventLoop::read_channel() {
 void EventLoop::obey(ipc::Channel::Received received) {
   if (std::holds_alternative<ipc::Serve>(received.message)) {
     serving_ = true;
-    update_accepting();
   } else if (const auto* stop = std::get_if<ipc::Stop>(&received.message)) {
     drain({.grace = stop->grace, .idle_grace = stop->idle_grace, .serve_backlog = stop->serve_backlog});
   } else if (std::holds_alternative<ipc::LogReopened>(received.message)) {
@@ -211,8 +256,66 @@ void EventLoop::read_signals() {
   }
 }
 
-void EventLoop::accept(std::uint64_t key) {
+void EventLoop::hear_listener(std::uint64_t key) {
   if (!serving_ || draining_) return;
+  switch (admission()) {
+    case Admission::kTake:
+      return accept(key);
+    case Admission::kReserve:
+      acceptor_.pause();
+      yield_due_ = now_ + (holds_fresh_connection() ? kFreshYieldDelay : kYieldDelay);
+      [[fallthrough]];
+    case Admission::kLeave:
+      return acceptor_.pass_on();
+  }
+}
+
+// A sibling that was woken for a connection could not take it.
+void EventLoop::hear_baton() {
+  if (!serving_ || draining_ || admission() != Admission::kTake) return acceptor_.pass_on();
+  if (acceptor_.take_baton()) accept_one_of_any();
+}
+
+// Whether a client has connected, and not said anything yet.
+bool EventLoop::holds_fresh_connection() const {
+  bool found = false;
+  connections_.for_each([&found](const Connection& connection) {
+    found = found || (connection.waiting() == Waiting::kIdle && connection.session().requests() == 0);
+  });
+  return found;
+}
+
+// In reserve, and a connection has come: it is still there if no sibling was free, and then it goes before the idle one.
+void EventLoop::yield_idle() {
+  yield_due_.reset();
+  if (draining_ || admission() != Admission::kReserve || !acceptor_.somebody_waits()) return;
+  Connection* idle = nullptr;
+  connections_.for_each([&idle](Connection& connection) {
+    if (connection.waiting() == Waiting::kIdle) idle = &connection;
+  });
+  if (idle == nullptr) return;
+  const std::uint64_t key = idle->key();
+  idle->on_readable(buffer_);  // a request that has arrived meanwhile is served
+  settle(*idle);
+  idle = connections_.find(key);
+  if (idle != nullptr && idle->waiting() == Waiting::kIdle) remove(*idle);
+  if (admission() == Admission::kTake) accept_one_of_any();
+}
+
+void EventLoop::accept_one_of_any() {
+  acceptor_.resume();
+  auto [accepted, key] = acceptor_.accept_any();
+  if (accepted.fd.valid()) {
+    const bool stays = begin_connection(std::move(accepted), key);
+    acceptor_.then_wait(key, stays ? Acceptor::Kept::kYes : Acceptor::Kept::kNo);
+    // The baton may have been passed on for several.
+    if (acceptor_.somebody_waits()) acceptor_.pass_on();
+  } else if (accepted.error != EAGAIN) {
+    refuse_to_accept(accepted.error);
+  }
+}
+
+void EventLoop::accept(std::uint64_t key) {
   os::Accepted accepted = acceptor_.accept_one(key);
   if (accepted.fd.valid()) {
     const bool stays = begin_connection(std::move(accepted), key);
@@ -235,7 +338,6 @@ bool EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) 
   const std::uint64_t key = connection.key();
   connection.on_readable(buffer_);
   settle(connection);
-  update_accepting();
   return connections_.find(key) != nullptr;
 }
 
@@ -259,11 +361,7 @@ void EventLoop::settle(Connection& connection) {
   if (const std::string failure = session.take_failure(); !failure.empty()) complain_of_failure(failure);
   connection.update_interest(epoll_);
   const Waiting waiting = connection.waiting();
-  if (waiting == Waiting::kNothing) {
-    connections_.remove(connection);
-    cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
-    return update_accepting();
-  }
+  if (waiting == Waiting::kNothing) return remove(connection);
   // Each deadline runs from the start of what is waited for. After an answer it is the next request that is waited for,
   // even if its first bytes came with the end of the last one, so that it has the whole time. Only the rounds of
   // sending go on over several answers: what the client has to take does not depend on how it is cut into answers.
@@ -274,6 +372,16 @@ void EventLoop::settle(Connection& connection) {
   if (list == nullptr) return connection.stop_waiting();
   connection.begin_round();
   list->start(connection, now_);
+}
+
+void EventLoop::remove(Connection& connection) {
+  const std::uint64_t key = connection.key();
+  const bool has_work_left = application_.threads != nullptr && connection.session().is_with_application();
+  connections_.remove(connection);
+  cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
+  // Nobody waits for the answer: what has not begun is left out, what has begun is watched to its end.
+  if (has_work_left && application_.threads->cancel(key) == ApplicationThreads::Cancelled::kRunning)
+    watch_.note_left(key, now_);
 }
 
 DeadlineList* EventLoop::list_of(Waiting waiting) {
@@ -289,6 +397,7 @@ DeadlineList* EventLoop::list_of(Waiting waiting) {
     case Waiting::kLingering:
       return &lingering_;
     case Waiting::kHandling:
+      return application_.threads != nullptr && pool_->request_timeout > Duration::zero() ? &handling_ : nullptr;
     case Waiting::kNothing:
       break;
   }
@@ -304,16 +413,23 @@ void EventLoop::keep_access_log() {
 void EventLoop::keep_house() {
   if (housekeeping_due_ ? *housekeeping_due_ > now_ : !has_served_) return;
   has_served_ = false;
-  housekeeping_due_ = handler_->do_housekeeping(now_);
+  housekeeping_due_ = application_.handler->do_housekeeping(now_);
   // Whatever a handler says, it cannot keep the worker busy with nothing else.
   if (housekeeping_due_) housekeeping_due_ = std::max(*housekeeping_due_, now_ + kShortestHousekeeping);
 }
 
 void EventLoop::handle_late() {
+  while (watch_.take_late(now_))
+    replace_me(fmt::format("a request whose client had left overran request_timeout = {}",
+                           to_text(pool_->request_timeout)));
   for (DeadlineList* list : lists()) {
     while (Waiter* waiter = list->take_late(now_)) {
       // Only connections are put into these lists, and a Waiter has no virtual function to ask.
       auto& connection = static_cast<Connection&>(*waiter);  // NOLINT(cppcoreguidelines-pro-type-static-cast-downcast)
+      if (list == &handling_) {
+        handle_overrun(connection);
+        continue;
+      }
       // A request that has arrived meanwhile is still served.
       if (list == &idle_) connection.on_readable(buffer_);
       if (list != &idle_ || connection.waiting() == Waiting::kIdle) connection.on_late();
@@ -322,12 +438,80 @@ void EventLoop::handle_late() {
   }
 }
 
+// The client of a request that takes too long gets its answer. If a thread is at it, that thread is not expected back:
+// the worker finishes what its other threads have, and the master replaces it.
+void EventLoop::handle_overrun(Connection& connection) {
+  const std::uint64_t key = connection.key();
+  const auto cancelled = application_.threads->cancel(key);
+  if (cancelled == ApplicationThreads::Cancelled::kDone) return;  // its news is on the way
+  std::string request = connection.session().awaited_request();
+  if (request.empty()) request = "a streamed answer";
+  if (cancelled == ApplicationThreads::Cancelled::kRunning) watch_.note_overrun(key);
+  connection.on_overrun();
+  settle(connection);
+  if (cancelled == ApplicationThreads::Cancelled::kRunning)
+    return replace_me(fmt::format("{} overran request_timeout = {}", escaped(request, kMostRequestText, Quotes::kKeep),
+                                  to_text(pool_->request_timeout)));
+  log::warn("{} waited for a thread for request_timeout = {}; all {} are busy", escaped(request, kMostRequestText, Quotes::kKeep),
+            to_text(pool_->request_timeout), application_.threads->threads());
+}
+
+void EventLoop::replace_me(const std::string& reason) {
+  log::error("{}; its thread is lost, so this worker finishes what it has and is replaced", reason);
+  if (!draining_) {
+    if (auto said = channel_.send(ipc::Retiring{.reason = reason}); !said)
+      log::warn("drains, and cannot tell the master: {}", said.error().text());
+  }
+  const bool nobody_is_left = watch_.overrun() >= application_.threads->threads();
+  drain({.grace = pool_->graceful_timeout,
+         .idle_grace = nobody_is_left ? Duration::zero() : pool_->graceful_timeout,
+         .serve_backlog = 0});
+  if (nobody_is_left) refuse_what_waits();
+}
+
+// No thread will ever come to these.
+void EventLoop::refuse_what_waits() {
+  std::vector<std::uint64_t> keys;
+  connections_.for_each([&](const Connection& connection) { keys.push_back(connection.key()); });
+  for (const std::uint64_t key : keys) {
+    Connection* const connection = connections_.find(key);
+    if (connection == nullptr || !connection->session().awaits_answer()) continue;
+    if (application_.threads->cancel(key) != ApplicationThreads::Cancelled::kWaiting) continue;
+    connection->on_news(http::error_response(kServiceUnavailable));
+    settle(*connection);
+  }
+}
+
+Admission EventLoop::admission() const {
+  Load load{.connections = connections_.size(),
+            .most_connections = most_connections_,
+            .has_free_thread = application_.threads == nullptr || application_.threads->has_free_thread()};
+  if (pool_->concurrency == config::Concurrency::kProcess) {
+    connections_.for_each([&load](const Connection& connection) {
+      if (connection.waiting() == Waiting::kIdle) ++load.idle;
+      if (connection.waiting() == Waiting::kLingering) ++load.lingering;
+    });
+  }
+  return worker::admission(pool_->concurrency, load);
+}
+
 void EventLoop::update_accepting() {
   if (!serving_ || draining_ || acceptor_.next_deadline()) return;
-  if (connections_.size() < most_connections_) return acceptor_.resume();
-  acceptor_.pause();
-  // max_connections is the operator's will; a limit that nobody set needs a word.
-  if (most_connections_ < pool_->max_connections) complain_of_full_table();
+  switch (admission()) {
+    case Admission::kTake:
+      yield_due_.reset();
+      return acceptor_.resume();
+    case Admission::kReserve:
+      if (!yield_due_) acceptor_.reserve();
+      return;
+    case Admission::kLeave:
+      yield_due_.reset();
+      acceptor_.pause();
+      // max_connections is the operator's will; a limit that nobody set needs a word.
+      if (connections_.size() >= most_connections_ && most_connections_ < pool_->max_connections)
+        complain_of_full_table();
+      return;
+  }
 }
 
 // Clients decide how often this happens, so it is told once in a while, with the number of those that were not.
@@ -386,15 +570,16 @@ void EventLoop::cut_what_is_over() {
     const bool at_rest = connection->waiting() == Waiting::kIdle || connection->waiting() == Waiting::kLingering;
     if (!all && !at_rest) continue;
     if (!at_rest) ++cut;
-    connections_.remove(*connection);
+    remove(*connection);
   }
-  cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
   if (cut > 0) log::warn("the grace is over: {} connections cut in the middle of a request", cut);
 }
 
 std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() {
   std::optional<os::TimePoint> nearest = acceptor_.next_deadline();
   keep_nearest(nearest, housekeeping_due_);
+  keep_nearest(nearest, yield_due_);
+  keep_nearest(nearest, watch_.next_deadline());
   if (access_log_) keep_nearest(nearest, access_log_->next_deadline());
   for (const DeadlineList* list : lists()) keep_nearest(nearest, list->next_deadline());
   if (draining_) {

@@ -1,4 +1,6 @@
-// `event` concurrency: one thread, one epoll, many connections, and application code that never blocks.
+// A worker's I/O thread: one epoll, all its connections, all its timers, and the channel to the master. In `event`
+// concurrency it runs the application as well; in `thread` and `process` it hands requests to application threads and
+// never waits for them, so that it keeps the time of code that is stuck.
 #pragma once
 
 #include <array>
@@ -18,35 +20,56 @@
 #include "os/epoll.hpp"
 #include "os/signals.hpp"
 #include "worker/acceptor.hpp"
+#include "worker/admission.hpp"
+#include "worker/application_threads.hpp"
 #include "worker/connection_table.hpp"
 #include "worker/deadline_list.hpp"
+#include "worker/request_watch.hpp"
 
 namespace prong::worker {
 
 class EventLoop {
  public:
-  // The handler is borrowed. The error is for the master: why it cannot start.
+  // What answers requests: a handler, which may be application threads. Borrowed.
+  struct Application {
+    http::Handler* handler = nullptr;
+    ApplicationThreads* threads = nullptr;  // nullptr in `event`
+  };
+  // The error is for the master: why it cannot start.
   [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(const ipc::Inheritance& inheritance,
                                                                  const config::PoolConfig& pool, ipc::Channel channel,
-                                                                 http::Handler& handler);
+                                                                 Application application);
 
-  // Says Ready, waits for Serve, serves until it has drained.
+  // Says Ready, waits for Serve, serves until it has drained. Requests that overran may still be with their threads
+  // then, whose code nobody can stop but with the process.
   void run();
 
  private:
   EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-            http::Handler& handler, os::Epoll epoll, os::SignalFd signals, std::unique_ptr<log::AccessLog> access_log);
+            Application application, os::Epoll epoll, os::SignalFd signals, std::unique_ptr<log::AccessLog> access_log);
 
   void turn();
+  [[nodiscard]] bool has_work() const;
   void dispatch(std::uint64_t key, std::uint32_t events);
   void read_channel();
   void obey(ipc::Channel::Received received);
   void read_signals();
+  void read_news();
+  void hear_listener(std::uint64_t key);
+  void hear_baton();
+  [[nodiscard]] bool holds_fresh_connection() const;
   void accept(std::uint64_t key);
+  void accept_one_of_any();
+  void yield_idle();
   [[nodiscard]] bool begin_connection(os::Accepted accepted, std::uint64_t listener);
   void refuse_to_accept(int error);
+  void remove(Connection& connection);
   void settle(Connection& connection);
   void handle_late();
+  void handle_overrun(Connection& connection);
+  void replace_me(const std::string& reason);
+  void refuse_what_waits();
+  [[nodiscard]] Admission admission() const;
   void update_accepting();
   void keep_house();
   void keep_access_log();
@@ -62,11 +85,13 @@ class EventLoop {
   void cut_what_is_over();
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline();
   [[nodiscard]] DeadlineList* list_of(Waiting waiting);
-  [[nodiscard]] std::array<DeadlineList*, 5> lists() { return {&idle_, &request_, &body_, &sending_, &lingering_}; }
+  [[nodiscard]] std::array<DeadlineList*, 6> lists() {
+    return {&idle_, &request_, &body_, &handling_, &sending_, &lingering_};
+  }
 
   const config::PoolConfig* pool_;
   ipc::Channel channel_;
-  http::Handler* handler_;
+  Application application_;
   http::Limits limits_;
   std::unique_ptr<log::AccessLog> access_log_;  // nullptr: the pool has none
   Service service_;
@@ -79,14 +104,18 @@ class EventLoop {
   DeadlineList idle_;
   DeadlineList request_;
   DeadlineList body_;
+  DeadlineList handling_;
   DeadlineList sending_;
   DeadlineList lingering_;
+  RequestWatch watch_;
   ConnectionTable connections_;
 
   std::size_t most_connections_;  // max_connections, or what the descriptors allow
   os::TimePoint now_;
   bool serving_ = false;
   bool draining_ = false;
+  // It waits in reserve and has heard of a connection: when it looks whether nobody else took it.
+  std::optional<os::TimePoint> yield_due_;
   std::optional<os::TimePoint> drain_deadline_;
   std::optional<os::TimePoint> idle_deadline_;
   std::optional<os::TimePoint> last_accept_complaint_;

@@ -1,14 +1,18 @@
 #include "worker/worker.hpp"
 
 #include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
 
-#include <csignal>
 #include <memory>
+#include <system_error>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "ipc/channel.hpp"
 #include "log/log.hpp"
-#include "worker/application.hpp"
+#include "worker/application_threads.hpp"
 #include "worker/child_setup.hpp"
 #include "worker/event_loop.hpp"
 
@@ -22,17 +26,95 @@ int give_up(const ipc::Channel& channel, const Error& error) {
   return 1;
 }
 
-}  // namespace
-
-int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
-  ipc::Channel channel{os::UniqueFd{inheritance.channel_fd}};
-  if (auto done = set_up_child(inheritance, pool); !done) return give_up(channel, done.error());
-  auto application = load_application(pool.app);
+// One thread does it all.
+int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
+              LoadApplication load) {
+  auto application = load(pool.app);
   if (!application) return give_up(channel, application.error());
-  auto loop = EventLoop::create(inheritance, pool, std::move(channel), **application);
+  auto loop = EventLoop::create(inheritance, pool, std::move(channel), {.handler = application->get()});
   if (!loop) return give_up(ipc::Channel{}, loop.error());
   (*loop)->run();
   return 0;
+}
+
+Result<std::unique_ptr<ApplicationThreads>> make_threads(const config::PoolConfig& pool, LoadApplication load) {
+  const std::size_t number = pool.concurrency == config::Concurrency::kThread ? pool.threads : 1;
+  std::vector<std::unique_ptr<http::Handler>> handlers;
+  handlers.reserve(number);
+  for (std::size_t i = 0; i < number; ++i) {
+    auto handler = load(pool.app);
+    if (!handler) return failure(std::move(handler.error()));
+    handlers.push_back(std::move(*handler));
+  }
+  return ApplicationThreads::create(std::move(handlers), pool.http.output_buffer.bytes);
+}
+
+// The threads of a worker, all but its main thread; ended and joined at the end.
+class Threads {
+ public:
+  explicit Threads(ApplicationThreads& application) : application_(&application) {}
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+  ~Threads() {
+    application_->finish();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  // `name` is what top(1) shows, at most 15 bytes. The error: the system has no more threads.
+  template <class Function>
+  [[nodiscard]] Result<void> start(const char* name, Function function) {
+    try {
+      threads_.emplace_back(std::move(function));
+      (void)::pthread_setname_np(threads_.back().native_handle(), name);
+      return {};
+    } catch (const std::system_error& error) {
+      return failure(fmt::format("cannot start a thread: {}", error.what()), "lower `threads`, or raise the limit of tasks");
+    }
+  }
+
+ private:
+  ApplicationThreads* application_;
+  std::vector<std::thread> threads_;
+};
+
+// Application code runs on this thread, the process's main thread, which some code expects (a Python interpreter, say),
+// and on further ones; the I/O thread is a thread of its own. Only the I/O thread writes to the log.
+int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
+                LoadApplication load) {
+  auto application = make_threads(pool, load);
+  if (!application) return give_up(channel, application.error());
+  ApplicationThreads& shared = **application;
+  std::unique_ptr<EventLoop> loop;  // outlives the threads
+  Threads threads{shared};
+  for (std::size_t i = 1; i < shared.threads(); ++i)
+    if (auto started = threads.start("prongd-app", [&shared, i] { shared.run(i); }); !started)
+      return give_up(channel, started.error());
+  auto made = EventLoop::create(inheritance, pool, std::move(channel), {.handler = &shared, .threads = &shared});
+  if (!made) return give_up(ipc::Channel{}, made.error());
+  loop = std::move(*made);
+  auto started = threads.start("prongd-io", [&loop, &shared] {
+    loop->run();
+    // What is still busy is stuck: nothing but the end of the process ends it.
+    if (shared.busy() > 0) ::_exit(0);
+    shared.finish();
+  });
+  if (!started) return give_up(ipc::Channel{}, started.error());
+  shared.run(0);
+  return 0;
+}
+
+}  // namespace
+
+int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load) {
+  ipc::Channel channel{os::UniqueFd{inheritance.channel_fd}};
+  if (auto done = set_up_child(inheritance, pool); !done) return give_up(channel, done.error());
+  switch (pool.concurrency) {
+    case config::Concurrency::kEvent:
+      return run_event(inheritance, pool, std::move(channel), load);
+    case config::Concurrency::kThread:
+    case config::Concurrency::kProcess:
+      break;
+  }
+  return run_threads(inheritance, pool, std::move(channel), load);
 }
 
 }  // namespace prong::worker

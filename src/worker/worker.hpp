@@ -1,12 +1,21 @@
 // A worker's life: set up, load the application, say Ready, serve, drain, exit.
 #pragma once
 
+#include <memory>
+
+#include "base/error.hpp"
 #include "config/config.hpp"
+#include "http/handler.hpp"
 #include "ipc/inheritance.hpp"
 
 namespace prong::worker {
 
-// Runs in the child of a fork; its result is the exit status: 0 after a drain, 1 when it could not start.
-[[nodiscard]] int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool);
+// What makes the application of a pool: load_application() of worker/application.hpp, or a test's own. Called once for
+// each application thread, so that an application need not be thread-safe by itself.
+using LoadApplication = Result<std::unique_ptr<http::Handler>> (*)(const config::AppConfig& app);
+
+// Runs in the child of a fork; its result is the exit status: 0 after a drain, 1 when it could not start. Does not
+// return when a thread is stuck in application code at its end: then it exits.
+[[nodiscard]] int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load);
 
 }  // namespace prong::worker

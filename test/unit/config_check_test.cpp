@@ -153,6 +153,18 @@ TEST_CASE("a body for a status that has none is told") {
   CHECK(found_in("[pool.a]\nlisten = [\"x\"]\nrespond = { status = 503, body = \"b\" }") == none());
 }
 
+TEST_CASE("a key that the pool's concurrency does not use is told") {
+  const std::string pool = "[pool.a]\nlisten = [\"x\"]\nrespond = {}\n";
+  CHECK(found_in(pool + "concurrency = \"thread\"\nthreads = 8\nrequest_timeout = \"5s\"") == none());
+  CHECK(found_in(pool + "concurrency = \"process\"\nrequest_timeout = \"0\"") == none());
+  CHECK(found_in(pool + "concurrency = \"process\"\nthreads = 8") ==
+        Texts{"t.toml:5:11: error: pool.a.threads has no meaning with concurrency = \"process\"; write concurrency = "
+              "\"thread\", or leave the key out"});
+  CHECK(found_in(pool + "request_timeout = \"5s\"") ==
+        Texts{"t.toml:4:19: error: pool.a.request_timeout cannot be kept with concurrency = \"event\"; nobody can answer "
+              "while the code of the I/O thread is stuck; write concurrency = \"thread\" or \"process\""});
+}
+
 TEST_CASE("users and groups that do not exist are told where they were written") {
   CHECK(found_in("[pool.a]\nlisten = [{ address = \"unix:/x\", owner = \"nobody-1\", group = \"nobody-2\" }]\n"
                  "static.root = \"/\"\nuser = \"nobody-3\"\ngroup = \"nobody-4\"") ==

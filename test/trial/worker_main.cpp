@@ -1,0 +1,141 @@
+// An application that behaves as its client asks, for tests and benches of how workers treat slow, stuck and crashing
+// code. Takes the place of `respond` in prongd-trial.
+//
+//   /            "ok"                                  /sleep?ms=1000   blocks that long, then "ok"
+//   /pid         the worker's pid                      /burn?ms=50      uses the CPU that long
+//   /thread      "main", or the thread's number        /hang            never returns
+//   /body        what was sent                         /loop            never returns, and uses the CPU
+//   /size        how many bytes were sent              /crash           a null pointer
+//   /throw       an exception                          /abort  /exit    std::abort(), exit(7)
+//   /stream?parts=3&size=10&ms=0                       a body that is made in parts, with a pause before each
+//   /breaks?parts=2                                    a streamed body that fails after so many parts
+//   /keep?mib=10 allocates that much and keeps it
+#include "main/worker_main.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "http/handler.hpp"
+#include "worker/application.hpp"
+#include "worker/worker.hpp"
+
+namespace prong {
+namespace {
+
+std::uint64_t number(std::string_view query, std::string_view name, std::uint64_t otherwise) {
+  const std::string key = std::string(name) + '=';
+  const std::size_t at = query.starts_with(key) ? 0 : query.find('&' + key);
+  if (at == std::string_view::npos) return otherwise;
+  query.remove_prefix(at + key.size() + (query[at] == '&' ? 1 : 0));
+  std::uint64_t value = otherwise;
+  (void)std::from_chars(query.data(), query.data() + query.size(), value);
+  return value;
+}
+
+void pause(std::uint64_t ms) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+}
+
+void burn(std::uint64_t ms) {
+  timespec now{};
+  const auto used = [&now] {
+    (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  };
+  const std::uint64_t end = used() + ms * 1'000'000;
+  while (used() < end) {
+  }
+}
+
+class Parts final : public http::BodySource {
+ public:
+  Parts(std::uint64_t parts, std::uint64_t size, std::uint64_t ms, bool breaks)
+      : left_(parts), size_(size), ms_(ms), breaks_(breaks) {}
+  State read(std::string& into, std::size_t most) override {
+    if (left_ == 0) return breaks_ ? State::kFailed : State::kEnd;
+    --left_;
+    pause(ms_);
+    into.append(std::min<std::size_t>(size_, most), 'p');
+    return State::kMore;
+  }
+
+ private:
+  std::uint64_t left_;
+  std::uint64_t size_;
+  std::uint64_t ms_;
+  bool breaks_;
+};
+
+class Trial final : public http::Handler {
+ public:
+  http::BodyUse body_use(const http::Request& request) override {
+    return request.path == "/body" || request.path == "/size" ? http::BodyUse::kKeep : http::BodyUse::kDrop;
+  }
+  http::Answer handle(const http::Request& request) override {
+    const std::string_view path = request.path;
+    const auto asked = [&request](std::string_view name, std::uint64_t otherwise) {
+      return number(request.query, name, otherwise);
+    };
+    if (path == "/") return text("ok");
+    if (path == "/pid") return text(std::to_string(::getpid()));
+    if (path == "/thread") return text(::gettid() == ::getpid() ? "main" : std::to_string(::gettid()));
+    if (path == "/sleep") return pause(asked("ms", 1'000)), text("ok");
+    if (path == "/burn") return burn(asked("ms", 50)), text("ok");
+    if (path == "/body" || path == "/size") return with_body(request);
+    if (path == "/stream" || path == "/breaks")
+      return http::Response{.body = std::make_unique<Parts>(asked("parts", 3), asked("size", 10), asked("ms", 0),
+                                                            path == "/breaks")};
+    if (path == "/keep") {
+      kept_.emplace_back(asked("mib", 10) << 20U, 'k');
+      return text("ok");
+    }
+    misbehave(path);
+    return http::Response{.status = 404, .body = std::string("no such trial\n")};
+  }
+
+ private:
+  static http::Answer text(std::string body) { return http::Response{.body = std::move(body)}; }
+  static http::Answer with_body(const http::Request& request) {
+    if (request.body == nullptr) return text("0");
+    if (request.path == "/size") return text(std::to_string(request.body->size()));
+    std::string whole(request.body->size(), ' ');
+    if (!request.body->read(0, whole)) throw std::runtime_error("cannot read the body");
+    return text(std::move(whole));
+  }
+  static void misbehave(std::string_view path) {
+    if (path == "/throw") throw std::runtime_error("asked for");
+    if (path == "/abort") std::abort();
+    if (path == "/exit") std::exit(7);
+    if (path == "/crash") (void)std::raise(SIGSEGV);
+    while (path == "/hang") pause(1'000'000);
+    volatile bool on = path == "/loop";
+    while (on) {
+    }
+  }
+  std::vector<std::string> kept_;
+};
+
+Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& app) {
+  if (std::holds_alternative<config::RespondConfig>(app)) return std::make_unique<Trial>();
+  return worker::load_application(app);
+}
+
+}  // namespace
+
+int worker_main(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
+  return worker::run(inheritance, pool, load);
+}
+
+}  // namespace prong
