@@ -42,16 +42,29 @@ Result<std::unique_ptr<ApplicationThreads>> ApplicationThreads::create(
 }
 
 http::Answer ApplicationThreads::handle(const http::Request& request) {
-  Job job{.connection = request.connection, .request = http::OwnedRequest(request)};
+  submitted_.push_back({.connection = request.connection, .request = http::OwnedRequest(request)});
+  busy_.fetch_add(1, std::memory_order_relaxed);
+  return http::Later{};
+}
+
+// One sleeper is woken; it wakes the next one if there is more than it can take.
+void ApplicationThreads::submit() {
+  if (submitted_.empty()) return;
   bool wake = false;
   {
-    const std::lock_guard lock(jobs_mutex_);
-    jobs_.push_back(std::move(job));
-    ++busy_;
-    wake = sleeping_ > 0;
+    const std::lock_guard lock(mutex_);
+    for (Job& job : submitted_) jobs_.push_back(std::move(job));
+    wake = claim_sleeper();
   }
   if (wake) job_arrived_.notify_one();
-  return http::Later{};
+  submitted_.clear();
+}
+
+// Whether a thread is to be woken, for jobs that nobody has taken yet.
+bool ApplicationThreads::claim_sleeper() {
+  if (jobs_.size() <= woken_ || sleeping_ <= woken_) return false;
+  ++woken_;
+  return true;
 }
 
 http::DescriptorNeeds ApplicationThreads::descriptor_needs() const {
@@ -66,26 +79,17 @@ http::DescriptorNeeds ApplicationThreads::descriptor_needs() const {
 
 std::vector<ApplicationThreads::News> ApplicationThreads::take_news() {
   (void)event_.take();  // before the news, so that what comes later is signalled again
-  const std::lock_guard lock(news_mutex_);
+  const std::lock_guard lock(mutex_);
   return std::exchange(news_, {});
 }
 
-bool ApplicationThreads::has_free_thread() const {
-  const std::lock_guard lock(jobs_mutex_);
-  return busy_ < handlers_.size();
-}
-
-std::size_t ApplicationThreads::busy() const {
-  const std::lock_guard lock(jobs_mutex_);
-  return busy_;
-}
-
 ApplicationThreads::Cancelled ApplicationThreads::cancel(std::uint64_t connection) {
-  const std::lock_guard lock(jobs_mutex_);
+  submit();
+  const std::lock_guard lock(mutex_);
   const auto waiting = std::ranges::find(jobs_, connection, &Job::connection);
   if (waiting != jobs_.end()) {
     jobs_.erase(waiting);
-    --busy_;
+    busy_.fetch_sub(1, std::memory_order_relaxed);
     return Cancelled::kWaiting;
   }
   return std::ranges::find(working_on_, connection) != working_on_.end() ? Cancelled::kRunning : Cancelled::kDone;
@@ -93,33 +97,51 @@ ApplicationThreads::Cancelled ApplicationThreads::cancel(std::uint64_t connectio
 
 void ApplicationThreads::finish() {
   {
-    const std::lock_guard lock(jobs_mutex_);
+    const std::lock_guard lock(mutex_);
     finished_ = true;
   }
   job_arrived_.notify_all();
 }
 
 void ApplicationThreads::run(std::size_t thread) {
-  while (std::optional<Job> job = take_job(thread)) serve(thread, *std::move(job));
+  std::optional<Job> job = next_job(thread, std::nullopt);
+  while (job) job = next_job(thread, serve(thread, *std::move(job)));
 }
 
-// The next job; nothing: there will be none. While there is none, the handler keeps its house.
-std::optional<ApplicationThreads::Job> ApplicationThreads::take_job(std::size_t thread) {
-  http::Handler& handler = *handlers_[thread];
+// Tells what has become of the last job, and gives the next one; nothing: there will be none.
+std::optional<ApplicationThreads::Job> ApplicationThreads::next_job(std::size_t thread, std::optional<News> done) {
+  bool signal = false;
+  std::unique_lock lock(mutex_);
+  if (done) {
+    working_on_[thread].reset();
+    busy_.fetch_sub(1, std::memory_order_release);
+    signal = add_news(*std::move(done));
+  }
+  std::optional<Job> job;
+  if (!jobs_.empty()) job = take_job(thread);
+  if (signal) {
+    lock.unlock();
+    event_.signal();
+    lock.lock();
+  }
+  if (!job) job = wait_for_job(thread, lock);
+  const bool wake = claim_sleeper();
+  lock.unlock();
+  if (wake) job_arrived_.notify_one();
+  return job;
+}
+
+// While there is none, the handler keeps its house.
+std::optional<ApplicationThreads::Job> ApplicationThreads::wait_for_job(std::size_t thread,
+                                                                        std::unique_lock<std::mutex>& lock) {
   std::optional<os::TimePoint> due;
   bool is_kept = false;
-  std::unique_lock lock(jobs_mutex_);
   while (true) {
-    if (!jobs_.empty()) {
-      Job job = std::move(jobs_.front());
-      jobs_.pop_front();
-      working_on_[thread] = job.connection;
-      return job;
-    }
+    if (!jobs_.empty()) return take_job(thread);
     if (finished_) return std::nullopt;
     if (!is_kept || (due && *due <= os::now())) {
       lock.unlock();
-      due = handler.do_housekeeping(os::now());
+      due = handlers_[thread]->do_housekeeping(os::now());
       is_kept = true;
       lock.lock();
       continue;
@@ -130,10 +152,19 @@ std::optional<ApplicationThreads::Job> ApplicationThreads::take_job(std::size_t 
     else
       job_arrived_.wait(lock);
     --sleeping_;
+    if (woken_ > 0) --woken_;
   }
 }
 
-void ApplicationThreads::serve(std::size_t thread, Job job) {
+ApplicationThreads::Job ApplicationThreads::take_job(std::size_t thread) {
+  Job job = std::move(jobs_.front());
+  jobs_.pop_front();
+  working_on_[thread] = job.connection;
+  return job;
+}
+
+// What is to be told when the thread is free again.
+ApplicationThreads::News ApplicationThreads::serve(std::size_t thread, Job job) {
   News news{.connection = job.connection};
   http::Answer answer = call(*handlers_[thread], job.request.view(), news.failure);
   auto* const response = std::get_if<http::Response>(&answer);
@@ -143,39 +174,36 @@ void ApplicationThreads::serve(std::size_t thread, Job job) {
   }
   http::Response made = std::move(std::get<http::Response>(answer));
   own(made);
-  std::unique_ptr<http::BodySource> source;
-  std::shared_ptr<BodyPipe> pipe;
-  if (auto* const body = std::get_if<std::unique_ptr<http::BodySource>>(&made.body)) {
-    source = std::move(*body);
-    pipe = std::make_shared<BodyPipe>(output_buffer_);
+  auto* const body = std::get_if<std::unique_ptr<http::BodySource>>(&made.body);
+  if (body != nullptr) {
+    const std::unique_ptr<http::BodySource> source = std::move(*body);
+    const auto pipe = std::make_shared<BodyPipe>(output_buffer_);
     made.body = make_reader(pipe, source->size());
-  }
-  news.answer = std::move(made);
-  const std::uint64_t connection = job.connection;
-  if (source != nullptr) {
+    news.answer = std::move(made);
+    const std::uint64_t connection = job.connection;
     tell(std::exchange(news, {.connection = connection}));
-    std::string broken = pipe->fill(*source, [this, connection] { tell({.connection = connection}); });
-    source.reset();
-    if (!broken.empty()) tell({.connection = connection, .failure = std::move(broken)});
+    news.failure = pipe->fill(*source, [this, connection] { tell({.connection = connection}); });
+    // There is no news then but that the thread is free.
+  } else {
+    news.answer = std::move(made);
   }
-  {
-    const std::lock_guard lock(jobs_mutex_);
-    --busy_;
-    working_on_[thread].reset();
-  }
-  // After a body that was streamed there is no news but that the thread is free.
   news.is_last = true;
-  tell(std::move(news));
+  return news;
+}
+
+// Whether the I/O thread is to be told that there is some.
+bool ApplicationThreads::add_news(News news) {
+  news_.push_back(std::move(news));
+  return news_.size() == 1;
 }
 
 void ApplicationThreads::tell(News news) {
-  bool is_first = false;
+  bool signal = false;
   {
-    const std::lock_guard lock(news_mutex_);
-    is_first = news_.empty();
-    news_.push_back(std::move(news));
+    const std::lock_guard lock(mutex_);
+    signal = add_news(std::move(news));
   }
-  if (is_first) event_.signal();
+  if (signal) event_.signal();
 }
 
 }  // namespace prong::worker

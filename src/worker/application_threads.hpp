@@ -1,11 +1,13 @@
 // `process` and `thread` concurrency: requests go from the I/O thread to application threads, and answers back.
 //
 // Application code may block, hang or be slow; the I/O thread never waits for it. What crosses is owned by one side at
-// a time: a job by its thread, an answer by the I/O thread. Two queues under one short lock each; a thread is woken
-// only when it sleeps, and the I/O thread's descriptor is written to only when it has taken everything that was told
-// before, so that under load neither side makes a system call for each request.
+// a time: a job by its thread, an answer by the I/O thread. What it costs is waking and locking, so the I/O thread hands
+// over all requests of a turn at once, a thread gives its answer and takes its next job under one lock, wakes the next
+// sleeper only when there is more to do, and the I/O thread's descriptor is written to only when it has taken
+// everything that was told before.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -49,16 +51,18 @@ class ApplicationThreads final : public http::Handler {
   [[nodiscard]] http::BodyUse body_use(const http::Request& request) override {
     return handlers_.front()->body_use(request);
   }
-  // Hands the request to a thread, and says Later.
+  // Takes the request for a thread, which gets it with the next submit(), and says Later.
   [[nodiscard]] http::Answer handle(const http::Request& request) override;
+  // Hands the requests over that have come since the last call: before the I/O thread waits for anything.
+  void submit();
   [[nodiscard]] http::DescriptorNeeds descriptor_needs() const override;
   // Readable when there is news.
   [[nodiscard]] int fd() const { return event_.fd(); }
   [[nodiscard]] std::vector<News> take_news();
   // Whether a thread would begin at once with a request that came now.
-  [[nodiscard]] bool has_free_thread() const;
+  [[nodiscard]] bool has_free_thread() const { return busy() < handlers_.size(); }
   // Requests that wait or are being answered.
-  [[nodiscard]] std::size_t busy() const;
+  [[nodiscard]] std::size_t busy() const { return busy_.load(std::memory_order_acquire); }
   [[nodiscard]] Cancelled cancel(std::uint64_t connection);
   [[nodiscard]] std::size_t threads() const { return handlers_.size(); }
   // No more requests come; the threads end when they have answered what there is.
@@ -79,23 +83,28 @@ class ApplicationThreads final : public http::Handler {
         output_buffer_(output_buffer),
         working_on_(handlers_.size()) {}
 
-  [[nodiscard]] std::optional<Job> take_job(std::size_t thread);
-  void serve(std::size_t thread, Job job);
+  [[nodiscard]] std::optional<Job> next_job(std::size_t thread, std::optional<News> done);
+  [[nodiscard]] std::optional<Job> wait_for_job(std::size_t thread, std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] Job take_job(std::size_t thread);
+  [[nodiscard]] bool claim_sleeper();
+  [[nodiscard]] bool add_news(News news);
+  [[nodiscard]] News serve(std::size_t thread, Job job);
   void tell(News news);
 
   std::vector<std::unique_ptr<http::Handler>> handlers_;
   os::EventFd event_;
   std::size_t output_buffer_;
 
-  mutable std::mutex jobs_mutex_;
+  std::vector<Job> submitted_;          // the I/O thread's own
+  std::atomic<std::size_t> busy_ = 0;  // jobs that were handed in and not answered
+
+  std::mutex mutex_;  // of all that follows; held for a few moves of pointers at a time
   std::condition_variable job_arrived_;
   std::deque<Job> jobs_;
   std::vector<std::optional<std::uint64_t>> working_on_;  // each thread's connection
-  std::size_t sleeping_ = 0;  // threads that wait for a job
-  std::size_t busy_ = 0;      // jobs that were handed in and not answered
+  std::size_t sleeping_ = 0;                              // threads that wait for a job
+  std::size_t woken_ = 0;                                 // of them: have been woken and do not run yet
   bool finished_ = false;
-
-  std::mutex news_mutex_;
   std::vector<News> news_;
 };
 

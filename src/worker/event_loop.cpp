@@ -174,6 +174,7 @@ void EventLoop::turn() {
   keep_house();
   keep_access_log();
   if (draining_) cut_what_is_over();
+  if (application_.threads != nullptr) application_.threads->submit();
   update_accepting();
 }
 

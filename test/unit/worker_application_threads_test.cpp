@@ -51,6 +51,7 @@ class Running {
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
   ~Running() {
+    threads_->submit();
     threads_->finish();
     for (std::thread& thread : running_) thread.join();
   }
@@ -59,6 +60,7 @@ class Running {
 
   // Waits for news and takes it.
   std::vector<ApplicationThreads::News> wait() {
+    threads_->submit();
     constexpr int kLimitMs = 20'000;
     pollfd ready{.fd = threads_->fd(), .events = POLLIN, .revents = 0};
     REQUIRE(::poll(&ready, 1, kLimitMs) == 1);
@@ -168,9 +170,11 @@ TEST_CASE("as many requests run at once as there are threads, and more wait") {
       CHECK(threads->has_free_thread());
       (void)threads->handle({.connection = 1});
     }
+    threads->submit();
     all_run.wait();
     CHECK_FALSE(threads->has_free_thread());
     (void)threads->handle({.connection = 1});
+    threads->submit();
     CHECK(threads->busy() == kThreads + 1);
     CHECK(begun == kThreads);
     may_end.count_down();
@@ -232,6 +236,50 @@ TEST_CASE("a thread that makes a body for a client who is gone is free again") {
   }
   Client next(threads);
   CHECK(test::answers_in(next.ask("GET /next HTTP/1.1\r\nHost: h\r\n\r\n")).at(0).body == "next");
+}
+
+TEST_CASE("threads that are all asleep are all woken for as many requests") {
+  constexpr int kThreads = 8;
+  for (int round = 0; round < 20; ++round) {
+    std::latch all_run(kThreads);
+    Running threads(kThreads, [&](const Request&) -> Answer {
+      all_run.arrive_and_wait();  // ends only when all of them run
+      return Response{};
+    });
+    for (int i = 0; i < kThreads; ++i) (void)threads->handle({.connection = 1});
+    std::size_t answers = 0;
+    while (answers < kThreads)
+      for (const auto& news : threads.wait()) answers += news.is_last ? 1 : 0;
+  }
+}
+
+TEST_CASE("a request can be cancelled as long as no thread has begun with it") {
+  using Cancelled = ApplicationThreads::Cancelled;
+  std::latch runs(1);
+  std::latch may_end(1);
+  std::atomic<int> begun = 0;
+  Running threads(1, [&](const Request&) -> Answer {
+    if (begun++ == 0) {
+      runs.count_down();
+      may_end.wait();
+    }
+    return Response{};
+  });
+  (void)threads->handle({.connection = 1});
+  threads->submit();
+  runs.wait();
+  for (const std::uint64_t connection : {2, 3, 4}) (void)threads->handle({.connection = connection});
+  CHECK(threads->cancel(3) == Cancelled::kWaiting);
+  CHECK(threads->cancel(3) == Cancelled::kDone);
+  CHECK(threads->cancel(1) == Cancelled::kRunning);
+  CHECK(threads->busy() == 3);
+  may_end.count_down();
+  std::vector<std::uint64_t> answered;
+  while (answered.size() < 3)
+    for (const auto& news : threads.wait())
+      if (news.is_last) answered.push_back(news.connection);
+  CHECK(answered == std::vector<std::uint64_t>{1, 2, 4});
+  CHECK(threads->cancel(1) == Cancelled::kDone);
 }
 
 TEST_CASE("threads answer what was handed in before they end") {
