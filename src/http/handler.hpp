@@ -13,10 +13,13 @@
 
 #include "http/headers.hpp"
 #include "http/request_body.hpp"
+#include "net/output.hpp"
 #include "os/clock.hpp"
-#include "os/unique_fd.hpp"
 
 namespace prong::http {
+
+using net::FileBody;
+using net::SharedText;
 
 // One request that has arrived as far as the handler asked for. The views live until the handler returns.
 struct Request {
@@ -33,14 +36,6 @@ struct Request {
   RequestBody* body = nullptr;
   // Names the connection to whoever owns it: where an answer that comes later belongs.
   std::uint64_t connection = 0;
-};
-
-// A part of a file, sent by sendfile(2). The file is closed when nobody needs it any more: it may be in a cache, or
-// serve several parts. (What a cache and many clients hold at once has several owners by nature.)
-struct FileBody {
-  std::shared_ptr<const os::UniqueFd> file = {};
-  std::uint64_t offset = 0;
-  std::uint64_t size = 0;
 };
 
 // A body that is made while it is sent. The session asks for more only when little of it waits (back-pressure).
@@ -69,17 +64,11 @@ class BodySource {
   [[nodiscard]] virtual std::optional<std::uint64_t> size() const noexcept { return std::nullopt; }
 };
 
-// Bytes in memory that several answers may share, kept by their owner until the last of them is gone.
-struct SharedText {
-  std::shared_ptr<const void> owner = {};
-  std::string_view text = {};
-};
-
 using BodyPart = std::variant<std::string, FileBody>;
 
 // A string_view is borrowed from the handler: it must live until the answer is handed to the session, if it has at most
 // kMostBorrowedAndCopied bytes, which are copied; else as long as the handler.
-inline constexpr std::size_t kMostBorrowedAndCopied = std::size_t{16} << 10U;
+using net::kMostBorrowedAndCopied;
 using Body = std::variant<std::string, std::string_view, SharedText, FileBody, std::vector<BodyPart>,
                           std::unique_ptr<BodySource>>;
 

@@ -2,15 +2,8 @@
 // and no process, so that it can be tested byte by byte and so that a connection may move between processes: between
 // two requests a session is empty.
 //
-// How a connection drives it, all on one thread, nothing here blocks:
-//   - reads only while wants_read(), and hands what it read to receive(), the end of it to receive_end();
-//   - then sends output(); when that is empty it calls resume(), which may fill it again, and goes on;
-//   - when the handler said Later, gives the answer to answer(); when a body source said kWait, calls resume() once it
-//     has more;
-//   - when finished() and output() is empty it closes: at once, or after shutdown(SHUT_WR) and reading until the
-//     client closes if lingering(), because closing a socket with unread bytes resets the answer on its way; and when
-//     broken() it closes at once, whatever is waiting;
-//   - keeps the timers that phase() asks for.
+// How a connection drives it: see net/conversation.hpp. When the handler said Later, whoever has the answer gives it to
+// answer(); when a body source said kWait, resume() is called once it has more.
 #pragma once
 
 #include <cstddef>
@@ -23,33 +16,18 @@
 #include <string_view>
 #include <utility>
 
-#include "base/enum_text.hpp"
 #include "http/body_intake.hpp"
 #include "http/handler.hpp"
 #include "http/limits.hpp"
 #include "http/observer.hpp"
-#include "http/output.hpp"
 #include "http/parser.hpp"
+#include "net/conversation.hpp"
 
 namespace prong::http {
 
-// What the session waits for, hence which timer runs.
-enum class Phase : std::uint8_t {
-  kIdle,      // the first byte of the next request
-  kHeader,    // the rest of a request's head
-  kBody,      // the rest of a request's body
-  kHandling,  // the application: the answer, or more of its body
-  kSending,   // output() to be sent
-  kClosed,    // nothing: finished() and all of it was sent
-};
-inline constexpr EnumText<Phase, 6> kPhaseText{{{{Phase::kIdle, "idle"},
-                                                 {Phase::kHeader, "header"},
-                                                 {Phase::kBody, "body"},
-                                                 {Phase::kHandling, "handling"},
-                                                 {Phase::kSending, "sending"},
-                                                 {Phase::kClosed, "closed"}}}};
+using net::Phase;
 
-class Session {
+class Session final : public net::Conversation {
  public:
   using Clock = std::time_t (*)();
   // All of it borrowed, and must outlive the session.
@@ -64,11 +42,11 @@ class Session {
 
   // Takes bytes of the client and answers every request that they complete, as long as not much output is waiting;
   // what was not looked at is kept for resume(). Keeps at most the bytes given and one head.
-  void receive(std::span<const char> bytes);
+  void receive(std::span<const char> bytes) override;
   // The client will send no more: what has arrived whole is still answered, then the session is finished.
-  void receive_end();
+  void receive_end() override;
   // Goes on with bytes that were kept and with a body that is streamed; for when output() has been sent.
-  void resume();
+  void resume() override;
   // The answer of a handler that said Later. Only while awaits_answer().
   void answer(Response response);
   [[nodiscard]] bool awaits_answer() const { return stage_ == Stage::kAwaiting; }
@@ -77,33 +55,21 @@ class Session {
   // Of the request whose answer is awaited, "GET /path?query" as it was sent; empty while none is. For the log.
   [[nodiscard]] std::string awaited_request() const;
 
-  // False while output is waiting (back-pressure), while the application works, and after the last request.
-  [[nodiscard]] bool wants_read() const {
+  [[nodiscard]] bool wants_read() const override {
     return !closing_ && !input_ended_ && stage_ == Stage::kReading && output_.empty();
   }
-  [[nodiscard]] Output& output() { return output_; }
-  [[nodiscard]] const Output& output() const { return output_; }
-  [[nodiscard]] Phase phase() const;
-  // Nothing will be added to output() any more; close when it has been sent.
-  [[nodiscard]] bool finished() const { return closing_ && stage_ == Stage::kReading; }
-  // When finished(): whether the client may have sent, or may still send, bytes that nobody will read.
-  [[nodiscard]] bool lingering() const { return lingering_ && !input_ended_; }
-  // The body of an answer broke off, so that only a cut connection tells the client that it is not whole.
-  [[nodiscard]] bool broken() const { return broken_; }
+  [[nodiscard]] Phase phase() const override;
+  [[nodiscard]] bool finished() const override { return closing_ && stage_ == Stage::kReading; }
+  [[nodiscard]] bool lingering() const override { return lingering_ && !input_ended_; }
 
   // Drain: the next answer says `Connection: close` and is the last one. A session that is idle stays open for it, so
   // that a client which is sending right now is served. Requests that arrived together with it are answered before.
-  void announce_close() { close_announced_ = true; }
+  void announce_close() override { close_announced_ = true; }
   // The head or body of a request took too long: queues 408 and finishes. Without one begun, it only finishes.
-  void request_timed_out();
+  void request_timed_out() override;
 
-  // Requests that the handler was asked to answer.
-  [[nodiscard]] std::uint64_t requests() const { return requests_; }
   // Bytes kept of requests, for memory limits; without those of a body that the application wants.
   [[nodiscard]] std::size_t buffered() const { return input_.size(); }
-  // What went wrong inside (an exception of the handler, a body that could not be stored), or empty; then forgets it.
-  // For the worker's log.
-  [[nodiscard]] std::string take_failure() { return std::exchange(failure_, {}); }
 
   [[nodiscard]] static std::time_t wall_clock();
 
@@ -165,21 +131,17 @@ class Session {
 
   Context context_;
   Parser parser_;
-  Output output_ = {};
   std::string input_ = {};                   // the current request's head as far as it came, then bytes not looked at
   std::size_t parsed_ = 0;                   // of input_: the bytes that the parser has seen
   std::unique_ptr<BodyIntake> intake_ = {};  // of the current request's body
   std::unique_ptr<Stream> stream_ = {};
-  std::uint64_t requests_ = 0;
   std::uint32_t answers_after_close_ = 0;  // since announce_close()
-  std::string failure_ = {};
   Stage stage_ = Stage::kReading;
   AfterAnswer after_ = AfterAnswer::kKeepOpen;  // the current request, by its head
   bool input_ended_ = false;
   bool close_announced_ = false;
   bool closing_ = false;
   bool lingering_ = false;
-  bool broken_ = false;
 };
 
 }  // namespace prong::http

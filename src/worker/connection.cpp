@@ -28,12 +28,15 @@ Connection::Connection(os::UniqueFd socket, std::uint64_t key, const Service& se
       key_(key),
       service_(&service),
       peer_is_local_(net::is_local(peer.address)),
-      answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)),
-      session_(
-          {.handler = service.handler, .limits = service.limits, .observer = answer_log_.get(), .connection = key}) {}
+      answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)) {
+  auto session = std::make_unique<http::Session>(http::Session::Context{
+      .handler = service.handler, .limits = service.limits, .observer = answer_log_.get(), .connection = key});
+  session_ = session.get();
+  conversation_ = std::move(session);
+}
 
 Connection::~Connection() {
-  if (answer_log_) answer_log_->note_end(session_.output().sent_total(), os::now());
+  if (answer_log_) answer_log_->note_end(conversation_->output().sent_total(), os::now());
 }
 
 void Connection::on_readable(std::span<char> buffer) {
@@ -49,44 +52,44 @@ void Connection::on_readable(std::span<char> buffer) {
     return;
   }
   if (answer_log_) answer_log_->note_read(os::now());
-  if (answer_log_ && session_.phase() == http::Phase::kIdle) answer_log_->note_request();
+  if (answer_log_ && conversation_->phase() == net::Phase::kIdle) answer_log_->note_request();
   if (result.end)
-    session_.receive_end();
+    conversation_->receive_end();
   else
-    session_.receive(buffer.first(result.bytes));
+    conversation_->receive(buffer.first(result.bytes));
   pump();
 }
 
 void Connection::on_news(std::optional<http::Response> answer) {
   if (answer) {
-    if (!session_.awaits_answer()) return;
-    session_.answer(*std::move(answer));
+    if (!session_->awaits_answer()) return;
+    session_->answer(*std::move(answer));
   }
   pump();
 }
 
 void Connection::on_overrun() {
-  if (!session_.awaits_answer()) {
-    if (session_.is_with_application()) break_off();
+  if (!session_->awaits_answer()) {
+    if (session_->is_with_application()) break_off();
     return;
   }
-  session_.announce_close();
-  session_.answer(http::error_response(kGatewayTimeout));
+  session_->announce_close();
+  session_->answer(http::error_response(kGatewayTimeout));
   pump();
 }
 
-// Sends until the socket is full, the session has nothing more to say, or it is the others' turn.
+// Sends until the socket is full, the conversation has nothing more to say, or it is the others' turn.
 void Connection::pump() {
-  const http::Output& output = session_.output();
+  const net::Output& output = conversation_->output();
   const std::uint64_t turn_end = output.sent_total() + kLargestTurn;
   while (!over_) {
-    if (session_.broken()) return break_off();
+    if (conversation_->broken()) return break_off();
     while (!output.empty())
       if (output.sent_total() >= turn_end || !send_some()) return;
     if (answer_log_) answer_log_->note_sent(output.sent_total(), os::now());
-    if (session_.finished()) return finish();
-    session_.resume();
-    if (output.empty() && !session_.finished() && !session_.broken()) return;
+    if (conversation_->finished()) return finish();
+    conversation_->resume();
+    if (output.empty() && !conversation_->finished() && !conversation_->broken()) return;
   }
 }
 
@@ -98,8 +101,8 @@ void Connection::break_off() {
 
 // False when the socket takes no more now, or is broken.
 bool Connection::send_some() {
-  http::Output& output = session_.output();
-  const http::FileBody* const file = output.front_is_file() ? &output.file() : output.file_behind_memory();
+  net::Output& output = conversation_->output();
+  const net::FileBody* const file = output.front_is_file() ? &output.file() : output.file_behind_memory();
   os::IoResult result;
   if (file != nullptr && peer_is_local_ && file->size <= kLargestCopied && !service_->file_buffer.empty())
     result = send_copied(*file);
@@ -114,7 +117,7 @@ bool Connection::send_some() {
 }
 
 os::IoResult Connection::send_memory() {
-  const http::Output& output = session_.output();
+  const net::Output& output = conversation_->output();
   const std::string_view first = output.memory();
   const std::string_view second = output.memory_behind_memory();
   const std::array parts{iovec{.iov_base = const_cast<char*>(first.data()), .iov_len = first.size()},
@@ -125,7 +128,7 @@ os::IoResult Connection::send_memory() {
 }
 
 os::IoResult Connection::send_from_file() {
-  const http::FileBody& file = session_.output().file();
+  const net::FileBody& file = conversation_->output().file();
   const auto part = static_cast<std::size_t>(std::min(file.size, kLargestFilePart));
   return os::send_file(socket_.get(), file.file->get(), file.offset, part);
 }
@@ -133,8 +136,8 @@ os::IoResult Connection::send_from_file() {
 // A file that is not large leaves together with its head, in one call less: to a peer on this machine, where
 // sendfile(2) does not save a copy to a network card. (Measured over loopback, docs/performance.md: 100 KiB cost a
 // tenth less that way, and 10 MiB twice as much.) What the socket does not take is read again, from the page cache.
-os::IoResult Connection::send_copied(const http::FileBody& file) {
-  const http::Output& output = session_.output();
+os::IoResult Connection::send_copied(const net::FileBody& file) {
+  const net::Output& output = conversation_->output();
   const std::string_view head = output.front_is_file() ? std::string_view() : output.memory();
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(file.size, service_->file_buffer.size()));
   const auto read = os::read_at(file.file->get(), file.offset, service_->file_buffer.first(size));
@@ -147,7 +150,7 @@ os::IoResult Connection::send_copied(const http::FileBody& file) {
 }
 
 void Connection::finish() {
-  if (!session_.lingering()) {
+  if (!conversation_->lingering()) {
     over_ = true;
     return;
   }
@@ -162,7 +165,7 @@ void Connection::on_late() {
       if (received_ - round_start_ >= service_->body_quota) return;
       [[fallthrough]];
     case Waiting::kRequest:
-      session_.request_timed_out();
+      conversation_->request_timed_out();
       return pump();
     case Waiting::kSending:
       over_ = taken_by_client() - round_start_ < service_->send_quota;
@@ -184,25 +187,25 @@ void Connection::begin_round() {
 // What has been sent may still wait in the socket's buffer, for minutes with a slow client: only what has left it
 // counts. After a failure of the question all of it does.
 std::uint64_t Connection::taken_by_client() const {
-  const std::uint64_t sent = session_.output().sent_total();
+  const std::uint64_t sent = conversation_->output().sent_total();
   return sent - std::min<std::uint64_t>(sent, os::unsent_bytes(socket_.get()).value_or(0));
 }
 
 Waiting Connection::waiting() const {
   if (over_) return Waiting::kNothing;
   if (lingering_) return Waiting::kLingering;
-  switch (session_.phase()) {
-    case http::Phase::kIdle:
+  switch (conversation_->phase()) {
+    case net::Phase::kIdle:
       return Waiting::kIdle;
-    case http::Phase::kHeader:
+    case net::Phase::kHeader:
       return Waiting::kRequest;
-    case http::Phase::kBody:
+    case net::Phase::kBody:
       return Waiting::kBody;
-    case http::Phase::kHandling:
+    case net::Phase::kHandling:
       return Waiting::kHandling;
-    case http::Phase::kSending:
+    case net::Phase::kSending:
       return Waiting::kSending;
-    case http::Phase::kClosed:
+    case net::Phase::kClosed:
       break;
   }
   return Waiting::kNothing;

@@ -1,5 +1,5 @@
-// One client's connection: moves bytes between a socket and a session, and tells which timer it
-// waits on. It never blocks and never decides when to be destroyed: it says so, and the worker does it.
+// One client's connection: moves bytes between a socket and a conversation, and tells which timer it waits on. It never
+// blocks and never decides when to be destroyed: it says so, and the worker does it.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "http/session.hpp"
+#include "net/conversation.hpp"
 #include "os/epoll.hpp"
 #include "os/socket.hpp"
 #include "os/unique_fd.hpp"
@@ -68,20 +69,22 @@ class Connection : public Waiter {
   // A deadline begins to run: what moves from now on counts for it.
   void begin_round();
   // Drain: its next answer is its last.
-  void announce_close() { session_.announce_close(); }
+  void announce_close() { conversation_->announce_close(); }
 
   [[nodiscard]] Waiting waiting() const;
   // Whether it would read now.
-  [[nodiscard]] bool wants_read() const { return lingering_ || session_.wants_read(); }
+  [[nodiscard]] bool wants_read() const { return lingering_ || conversation_->wants_read(); }
   // Makes the epoll set fit to what it waits for. On failure the connection is over.
   void update_interest(os::Epoll& epoll);
 
   // Requests answered since the last call.
   [[nodiscard]] std::uint64_t take_requests() {
-    return session_.requests() - std::exchange(counted_requests_, session_.requests());
+    return conversation_->requests() - std::exchange(counted_requests_, conversation_->requests());
   }
-  [[nodiscard]] http::Session& session() { return session_; }
-  [[nodiscard]] const http::Session& session() const { return session_; }
+  [[nodiscard]] net::Conversation& conversation() { return *conversation_; }
+  // The same, of a pool that speaks HTTP.
+  [[nodiscard]] http::Session& session() { return *session_; }
+  [[nodiscard]] const http::Session& session() const { return *session_; }
   [[nodiscard]] std::uint64_t key() const { return key_; }
   // Which list it was put in last; kept here by the worker.
   Waiting listed_as = Waiting::kNothing;
@@ -91,7 +94,7 @@ class Connection : public Waiter {
   [[nodiscard]] bool send_some();
   [[nodiscard]] os::IoResult send_memory();
   [[nodiscard]] os::IoResult send_from_file();
-  [[nodiscard]] os::IoResult send_copied(const http::FileBody& file);
+  [[nodiscard]] os::IoResult send_copied(const net::FileBody& file);
   void finish();
   void break_off();
   [[nodiscard]] std::uint64_t taken_by_client() const;
@@ -108,8 +111,9 @@ class Connection : public Waiter {
   std::uint64_t received_ = 0;     // bytes
   std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
   std::uint64_t counted_requests_ = 0;
-  std::unique_ptr<AnswerLog> answer_log_;  // before the session, which tells it
-  http::Session session_;
+  std::unique_ptr<AnswerLog> answer_log_;  // before the conversation, which tells it
+  std::unique_ptr<net::Conversation> conversation_;
+  http::Session* session_ = nullptr;  // the conversation, if it is one of HTTP
 };
 
 }  // namespace prong::worker

@@ -353,13 +353,13 @@ void EventLoop::refuse_to_accept(int error) {
 
 // After anything that a connection did: counts, timers, epoll, or its end.
 void EventLoop::settle(Connection& connection) {
-  http::Session& session = connection.session();
   const std::uint64_t answered = connection.take_requests();
   if (answered > 0) {
     has_served_ = true;
     ipc::WorkerCell::add(cell_->requests, answered);
   }
-  if (const std::string failure = session.take_failure(); !failure.empty()) complain_of_failure(failure);
+  if (const std::string failure = connection.conversation().take_failure(); !failure.empty())
+    complain_of_failure(failure);
   connection.update_interest(epoll_);
   const Waiting waiting = connection.waiting();
   if (waiting == Waiting::kNothing) return remove(connection);

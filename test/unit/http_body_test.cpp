@@ -407,7 +407,7 @@ TEST_CASE("shared bytes live until they are sent, and leave together with their 
   };
   Fixture<Sharer> fixture;
   fixture.session.receive(bytes_of(kGet));
-  Output& output = fixture.session.output();
+  net::Output& output = fixture.session.output();
   CHECK_FALSE(fixture.handler.last.expired());
   CHECK(output.memory_behind_memory().size() == 100'000);
   std::string said(output.memory());

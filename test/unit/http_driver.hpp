@@ -1,9 +1,6 @@
 // What a connection does to a session, without a socket: for the unit tests and the fuzzer.
 #pragma once
 
-#include <unistd.h>
-
-#include <algorithm>
 #include <cstddef>
 #include <ctime>
 #include <span>
@@ -15,6 +12,7 @@
 
 #include "http/handler.hpp"
 #include "http/session.hpp"
+#include "output_driver.hpp"
 
 namespace prong::test {
 
@@ -48,27 +46,6 @@ class Echo final : public http::Handler {
   std::string last_path;
   std::string last_query;
 };
-
-// Takes up to `most` bytes of what waits, as send(2) and sendfile(2) would.
-inline std::string take(http::Output& output, std::size_t most) {
-  std::string taken;
-  while (!output.empty() && taken.size() < most) {
-    const std::size_t room = most - taken.size();
-    if (output.front_is_file()) {
-      const http::FileBody& file = output.file();
-      std::string part(std::min<std::uint64_t>(room, file.size), '\0');
-      const ssize_t size = ::pread(file.file->get(), part.data(), part.size(), static_cast<off_t>(file.offset));
-      if (size <= 0) throw std::runtime_error("a file of the output has ended");
-      taken.append(part, 0, static_cast<std::size_t>(size));
-      output.consume(static_cast<std::uint64_t>(size));
-    } else {
-      const std::string_view part = output.memory().substr(0, room);
-      taken += part;
-      output.consume(part.size());
-    }
-  }
-  return taken;
-}
 
 // Everything that the session has to say now, output being taken at once.
 inline std::string drain(http::Session& session) {

@@ -7,12 +7,12 @@
 #include <string>
 #include <utility>
 
-#include "http/output.hpp"
-#include "http_driver.hpp"
+#include "net/output.hpp"
+#include "output_driver.hpp"
 
 using namespace prong;
-using http::FileBody;
-using http::Output;
+using net::FileBody;
+using net::Output;
 
 TEST_CASE("output of nothing is empty") {
   Output output;

@@ -1,10 +1,10 @@
-#include "http/output.hpp"
+#include "net/output.hpp"
 
 #include <algorithm>
 #include <cassert>
 #include <utility>
 
-namespace prong::http {
+namespace prong::net {
 namespace {
 
 // A text buffer up to this size stays with an idle connection, so that its next answer allocates nothing; it holds the
@@ -109,4 +109,4 @@ void Output::append(FileBody&& file) {
   segments_.push_back({.file = std::move(file), .is_file = true});
 }
 
-}  // namespace prong::http
+}  // namespace prong::net

@@ -1,4 +1,4 @@
-// What a session has to say and the connection has not sent yet: bytes in memory and parts of files, in order.
+// What a conversation has to say and the connection has not sent yet: bytes in memory and parts of files, in order.
 //
 // The connection's side of it, for a socket that does not block:
 //   while (!output.empty()) {
@@ -16,9 +16,26 @@
 #include <string_view>
 #include <vector>
 
-#include "http/handler.hpp"
+#include "os/unique_fd.hpp"
 
-namespace prong::http {
+namespace prong::net {
+
+// A part of a file, sent by sendfile(2). The file is closed when nobody needs it any more: it may be in a cache, or
+// serve several parts. (What a cache and many clients hold at once has several owners by nature.)
+struct FileBody {
+  std::shared_ptr<const os::UniqueFd> file = {};
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+};
+
+// Bytes in memory that several answers may share, kept by their owner until the last of them is gone.
+struct SharedText {
+  std::shared_ptr<const void> owner = {};
+  std::string_view text = {};
+};
+
+// Texts that are lent are copied up to this size; see append().
+inline constexpr std::size_t kMostBorrowedAndCopied = std::size_t{16} << 10U;
 
 class Output {
  public:
@@ -55,7 +72,7 @@ class Output {
   [[nodiscard]] std::uint64_t sent_total() const { return sent_total_; }
   [[nodiscard]] std::uint64_t end_of_stream() const { return sent_total_ + size(); }
 
-  // The session's side. The text that is last, to be appended to; not to be left empty.
+  // The conversation's side. The text that is last, to be appended to; not to be left empty.
   [[nodiscard]] std::string& text();
   // Appends; a large text is taken over, a small one copied. Empty ones leave no trace.
   void append(std::string&& text);
@@ -83,4 +100,4 @@ class Output {
   std::uint64_t sent_total_ = 0;
 };
 
-}  // namespace prong::http
+}  // namespace prong::net
