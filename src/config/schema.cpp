@@ -456,9 +456,9 @@ constexpr std::array kPoolKeys{
     Key{.name = "request_timeout",
         .access = member<&PoolConfig::request_timeout>(),
         .range = {0, kDay},
-        .doc = "In `thread` and `process` concurrency: how long the application may work on a request, and on each "
-               "piece of an answer that it streams. Then the client gets 504, and the worker, whose code cannot be "
-               "stopped otherwise, is replaced. `\"0\"`: no limit."},
+        .doc = "In `thread` and `process` concurrency: how long a request may wait for a thread, and how long the "
+               "application may work on it, or on each piece of an answer that it streams. Then the client gets 504, "
+               "and a worker whose code is stuck, which nothing else can stop, is replaced. `\"0\"`: no limit."},
     Key{.name = "max_connections",
         .access = member<&PoolConfig::max_connections>(),
         .range = {1, 1'000'000},

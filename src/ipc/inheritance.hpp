@@ -26,7 +26,6 @@ struct Inheritance {
   pid_t master_pid = 0;
   int channel_fd = -1;
   std::vector<InheritedListener> listeners;  // numbers below 64
-  int baton_fd = -1;                         // the pool's (worker/acceptor.hpp); -1 with one listener
   std::vector<int> log_fds;
   int access_log_fd = -1;  // -1: the pool has none
   // Of pools that run programs: the pipe whose lines become lines of the process log, for standard error (-1: none),

@@ -17,7 +17,6 @@
 #include "master/slot_machine.hpp"
 #include "master/stop_plan.hpp"
 #include "os/clock.hpp"
-#include "os/event_fd.hpp"
 
 namespace prong::master {
 
@@ -51,8 +50,6 @@ struct Pool {
   std::vector<Slot> slots;
   std::int32_t adjustment = 0;      // by TTIN and TTOU
   std::uint64_t serve_backlog = 0;  // bit i: at its stop nobody else will accept from listener i
-  // Shared by all its workers, so that one can wake a sibling (worker/acceptor.hpp). None with one listener.
-  std::optional<os::EventFd> baton;
   std::uint32_t fork_failures = 0;  // in a row, so that the first is logged and the end of them
 };
 

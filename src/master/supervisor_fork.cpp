@@ -11,18 +11,6 @@
 namespace prong::master {
 namespace {
 
-// For workers with several listeners; made with the pool's first one.
-Result<void> give_baton(Pool& pool, ipc::Inheritance& inheritance) {
-  if (inheritance.listeners.size() < 2) return {};
-  if (!pool.baton) {
-    auto baton = os::EventFd::create();
-    if (!baton) return failure(std::move(baton.error()));
-    pool.baton = std::move(*baton);
-  }
-  inheritance.baton_fd = pool.baton->fd();
-  return {};
-}
-
 class WorkerChild final : public os::ChildMain {
  public:
   WorkerChild(WorkerMain worker_main, ipc::Inheritance inheritance, const config::PoolConfig& pool,
@@ -79,7 +67,6 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
                                .master_pid = ::getpid(),
                                .channel_fd = channel->second.fd(),
                                .listeners = {},
-                               .baton_fd = -1,
                                .log_fds = {},
                                .access_log_fd = -1,
                                .scoreboard_fd = slot.scoreboard->fd(),
@@ -93,7 +80,6 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
       inheritance.listeners.push_back(
           {.fd = fd, .number = static_cast<std::uint32_t>(i), .address = place.pool->listeners[i]});
   }
-  if (auto done = give_baton(*place.pool, inheritance); !done) return failure(std::move(done.error()));
   WorkerChild child{worker_main_, std::move(inheritance), *place.pool->config, place.generation->log};
   return os::fork_child(child);
   // The worker's end of the channel closes here, in the master.

@@ -20,9 +20,8 @@ constexpr std::uint32_t kExclusive = std::uint32_t{EPOLLIN} | EPOLLEXCLUSIVE;
 
 }  // namespace
 
-Acceptor::Acceptor(os::Epoll& epoll, const std::vector<ipc::InheritedListener>& listeners, std::uint64_t first_key,
-                   os::EventFd baton)
-    : epoll_(&epoll), first_key_(first_key), baton_(std::move(baton)) {
+Acceptor::Acceptor(os::Epoll& epoll, const std::vector<ipc::InheritedListener>& listeners, std::uint64_t first_key)
+    : epoll_(&epoll), first_key_(first_key) {
   for (const ipc::InheritedListener& listener : listeners) {
     listeners_.push_back({.fd = os::UniqueFd{listener.fd}, .number = listener.number});
     addresses_.push_back(listener.address);
@@ -45,7 +44,7 @@ bool Acceptor::owns(std::uint64_t key) const {
 }
 
 void Acceptor::watch(std::uint64_t key, std::uint32_t events) {
-  const int fd = is_baton(key) ? baton_.fd() : listeners_[key - first_key_].fd.get();
+  const int fd = listeners_[key - first_key_].fd.get();
   if (auto added = epoll_->add(fd, events, key); !added)
     log::error("cannot wait for connections: {}", added.error().text());
 }
@@ -53,15 +52,12 @@ void Acceptor::watch(std::uint64_t key, std::uint32_t events) {
 void Acceptor::change_mode(Mode mode) {
   const Mode before = std::exchange(mode_, mode);
   if (mode == before) return;
-  if (before != Mode::kPaused) {
+  if (before != Mode::kPaused)
     for (const Shared& listener : listeners_) epoll_->remove(listener.fd.get());
-    if (baton_.valid()) epoll_->remove(baton_.fd());
-  }
   if (mode == Mode::kPaused) return;
   paused_until_.reset();
   const std::uint32_t events = mode == Mode::kActive ? kExclusive : std::uint32_t{EPOLLIN} | EPOLLONESHOT;
   for (std::size_t i = 0; i < listeners_.size(); ++i) watch(first_key_ + i, events);
-  if (mode == Mode::kActive && baton_.valid() && !listeners_.empty()) watch(first_key_ + addresses_.size(), kExclusive);
 }
 
 void Acceptor::resume() {
@@ -78,10 +74,6 @@ void Acceptor::reserve() {
 
 bool Acceptor::somebody_waits() const {
   return std::ranges::any_of(listeners_, [](const Shared& listener) { return os::is_readable(listener.fd.get()); });
-}
-
-void Acceptor::pass_on() const {
-  if (baton_.valid()) baton_.signal();
 }
 
 void Acceptor::pause_until(os::TimePoint until) {

@@ -4,8 +4,11 @@
 // listener out of the epoll set and putting it back moves this worker to the end of that queue. It does so after each
 // connection that stays, which is what has to be spread, and after some of those that ended with their first answer,
 // for which two system calls would be a tenth of their cost. Measured (facts.md): Jain's index 1.00 at 200 and 3,000
-// connections/s, at no cost in throughput. Refused: SO_REUSEPORT (a busy worker's connections wait while others idle),
-// an accept mutex (a lock that a dead worker can hold).
+// connections/s, at no cost in throughput. A worker that is told of a connection and cannot take it any more may leave
+// it: the kernel counts only those as woken that slept in epoll_wait(2), and tells the next one otherwise
+// (ep_poll_callback in Linux fs/eventpoll.c), so whoever took something else meanwhile is not the only one who knows.
+// Refused: SO_REUSEPORT (a busy worker's connections wait while others idle), an accept mutex (a lock that a dead
+// worker can hold).
 #pragma once
 
 #include <cstdint>
@@ -17,7 +20,6 @@
 #include "ipc/inheritance.hpp"
 #include "os/clock.hpp"
 #include "os/epoll.hpp"
-#include "os/event_fd.hpp"
 #include "os/socket.hpp"
 #include "os/unique_fd.hpp"
 
@@ -25,10 +27,8 @@ namespace prong::worker {
 
 class Acceptor {
  public:
-  // Takes the inherited listeners over; listener i has key first_key + i in the epoll set. `baton` is what the workers
-  // of a pool with several listeners share: see pass_on().
-  Acceptor(os::Epoll& epoll, const std::vector<ipc::InheritedListener>& listeners, std::uint64_t first_key,
-           os::EventFd baton = os::EventFd{os::UniqueFd{}});
+  // Takes the inherited listeners over; listener i has key first_key + i in the epoll set.
+  Acceptor(os::Epoll& epoll, const std::vector<ipc::InheritedListener>& listeners, std::uint64_t first_key);
 
   // Waits for connections, or no longer does. Listeners stay open, and siblings take what comes.
   void resume();
@@ -45,16 +45,8 @@ class Acceptor {
   // One connection of the listener with that key; then_wait() is to follow. None while paused: a listener may
   // still be among the events of the turn that paused it, and must not be waited for again.
   [[nodiscard]] os::Accepted accept_one(std::uint64_t key);
-  // One connection of whichever listener has one, with its key: for who waited in reserve, or heard the baton.
+  // One connection of whichever listener has one, with its key: for who waited in reserve.
   [[nodiscard]] std::pair<os::Accepted, std::uint64_t> accept_any();
-  // The connection of an event is left to a sibling. Nobody else has heard of it (EPOLLEXCLUSIVE), and it would wait for
-  // the next one to come: the baton wakes one sibling that may accept, and that looks at all listeners. A worker that
-  // looks at its listeners' events first never needs it for the first event of a turn, so that a pool with one listener
-  // has none.
-  void pass_on() const;
-  // The event is the baton's; whether it is for us.
-  [[nodiscard]] bool is_baton(std::uint64_t key) const { return key == first_key_ + addresses_.size(); }
-  [[nodiscard]] bool take_baton() const { return mode_ == Mode::kActive && baton_.take(); }
   // What became of the connection that was accepted last.
   enum class Kept : std::uint8_t {
     kYes,  // it is a load that stays: back to the end of the queue
@@ -103,7 +95,6 @@ class Acceptor {
   os::Epoll* epoll_;
   std::uint64_t first_key_;
   std::vector<Shared> listeners_;
-  os::EventFd baton_;  // may be none
   std::vector<std::string> addresses_;  // stay when the listeners are closed: connections refer to them
   Mode mode_ = Mode::kPaused;
   std::optional<os::TimePoint> paused_until_;

@@ -12,10 +12,10 @@ namespace prong::worker {
 // What a worker holds.
 struct Load {
   std::size_t connections = 0;
-  std::size_t idle = 0;             // of them: wait for their client's next request
-  std::size_t lingering = 0;        // of them: have had their last answer
+  std::size_t idle = 0;       // of them: wait for their client's next request
+  std::size_t lingering = 0;  // of them: have had their last answer
   std::size_t most_connections = 1;
-  bool has_free_thread = true;      // `event`: always
+  bool has_free_thread = true;  // `event`: always
 };
 
 enum class Admission : std::uint8_t {

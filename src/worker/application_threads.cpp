@@ -92,7 +92,16 @@ ApplicationThreads::Cancelled ApplicationThreads::cancel(std::uint64_t connectio
     busy_.fetch_sub(1, std::memory_order_relaxed);
     return Cancelled::kWaiting;
   }
-  return std::ranges::find(working_on_, connection) != working_on_.end() ? Cancelled::kRunning : Cancelled::kDone;
+  const bool is_running =
+      std::ranges::any_of(working_on_, [&](const auto& work) { return work && work->connection == connection; });
+  return is_running ? Cancelled::kRunning : Cancelled::kDone;
+}
+
+std::optional<os::TimePoint> ApplicationThreads::running_since(std::uint64_t connection) {
+  const std::lock_guard lock(mutex_);
+  for (const std::optional<Work>& work : working_on_)
+    if (work && work->connection == connection) return work->since;
+  return std::nullopt;
 }
 
 void ApplicationThreads::finish() {
@@ -159,7 +168,7 @@ std::optional<ApplicationThreads::Job> ApplicationThreads::wait_for_job(std::siz
 ApplicationThreads::Job ApplicationThreads::take_job(std::size_t thread) {
   Job job = std::move(jobs_.front());
   jobs_.pop_front();
-  working_on_[thread] = job.connection;
+  working_on_[thread] = Work{.connection = job.connection, .since = os::now()};
   return job;
 }
 

@@ -1,9 +1,9 @@
 // `process` and `thread` concurrency: requests go from the I/O thread to application threads, and answers back.
 //
 // Application code may block, hang or be slow; the I/O thread never waits for it. What crosses is owned by one side at
-// a time: a job by its thread, an answer by the I/O thread. What it costs is waking and locking, so the I/O thread hands
-// over all requests of a turn at once, a thread gives its answer and takes its next job under one lock, wakes the next
-// sleeper only when there is more to do, and the I/O thread's descriptor is written to only when it has taken
+// a time: a job by its thread, an answer by the I/O thread. What it costs is waking and locking, so the I/O thread
+// hands over all requests of a turn at once, a thread gives its answer and takes its next job under one lock, wakes the
+// next sleeper only when there is more to do, and the I/O thread's descriptor is written to only when it has taken
 // everything that was told before.
 #pragma once
 
@@ -21,6 +21,7 @@
 #include "base/error.hpp"
 #include "http/handler.hpp"
 #include "http/owned_request.hpp"
+#include "os/clock.hpp"
 #include "os/event_fd.hpp"
 
 namespace prong::worker {
@@ -64,6 +65,8 @@ class ApplicationThreads final : public http::Handler {
   // Requests that wait or are being answered.
   [[nodiscard]] std::size_t busy() const { return busy_.load(std::memory_order_acquire); }
   [[nodiscard]] Cancelled cancel(std::uint64_t connection);
+  // When a thread began with the request of that connection; nothing: none is at it.
+  [[nodiscard]] std::optional<os::TimePoint> running_since(std::uint64_t connection);
   [[nodiscard]] std::size_t threads() const { return handlers_.size(); }
   // No more requests come; the threads end when they have answered what there is.
   void finish();
@@ -76,8 +79,7 @@ class ApplicationThreads final : public http::Handler {
     std::uint64_t connection;
     http::OwnedRequest request;
   };
-  ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, os::EventFd event,
-                     std::size_t output_buffer)
+  ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, os::EventFd event, std::size_t output_buffer)
       : handlers_(std::move(handlers)),
         event_(std::move(event)),
         output_buffer_(output_buffer),
@@ -95,15 +97,19 @@ class ApplicationThreads final : public http::Handler {
   os::EventFd event_;
   std::size_t output_buffer_;
 
-  std::vector<Job> submitted_;          // the I/O thread's own
+  std::vector<Job> submitted_;         // the I/O thread's own
   std::atomic<std::size_t> busy_ = 0;  // jobs that were handed in and not answered
 
   std::mutex mutex_;  // of all that follows; held for a few moves of pointers at a time
   std::condition_variable job_arrived_;
   std::deque<Job> jobs_;
-  std::vector<std::optional<std::uint64_t>> working_on_;  // each thread's connection
-  std::size_t sleeping_ = 0;                              // threads that wait for a job
-  std::size_t woken_ = 0;                                 // of them: have been woken and do not run yet
+  struct Work {
+    std::uint64_t connection = 0;
+    os::TimePoint since = {};
+  };
+  std::vector<std::optional<Work>> working_on_;  // by thread
+  std::size_t sleeping_ = 0;                     // threads that wait for a job
+  std::size_t woken_ = 0;                        // of them: have been woken and do not run yet
   bool finished_ = false;
   std::vector<News> news_;
 };

@@ -41,14 +41,16 @@ class DeadlineList {
     end_.previous_ = end_.next_ = nullptr;
   }
 
-  // Waits from `now` on, here and in no other list.
+  // Waits from `now` on, here and in no other list. A time that has passed costs a walk over those that began later.
   void start(Waiter& waiter, os::TimePoint now) {
     waiter.stop_waiting();
     waiter.deadline_ = now + patience_;
-    waiter.previous_ = end_.previous_;
-    waiter.next_ = &end_;
-    end_.previous_->next_ = &waiter;
-    end_.previous_ = &waiter;
+    Waiter* before = end_.previous_;
+    while (before != &end_ && before->deadline_ > waiter.deadline_) before = before->previous_;
+    waiter.previous_ = before;
+    waiter.next_ = before->next_;
+    before->next_->previous_ = &waiter;
+    before->next_ = &waiter;
   }
   // The first whose time is over, taken out of the list; nothing when there is none.
   [[nodiscard]] Waiter* take_late(os::TimePoint now) {

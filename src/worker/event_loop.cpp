@@ -128,7 +128,7 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       cell_(inheritance.cell),
       epoll_(std::move(epoll)),
       signals_(std::move(signals)),
-      acceptor_(epoll_, inheritance.listeners, kFirstListenerKey, os::EventFd{os::UniqueFd{inheritance.baton_fd}}),
+      acceptor_(epoll_, inheritance.listeners, kFirstListenerKey),
       idle_(pool.http.idle_timeout),
       request_(pool.http.header_timeout),
       body_(pool.http.body_timeout),
@@ -136,9 +136,9 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       sending_(pool.http.send_timeout),
       lingering_(kLingerTime),
       watch_(pool.request_timeout),
-      most_connections_(std::min<std::size_t>(
-          pool.max_connections,
-          connections_for(os::descriptor_limit(), inheritance.listeners.size(), application.handler->descriptor_needs()))),
+      most_connections_(std::min<std::size_t>(pool.max_connections,
+                                              connections_for(os::descriptor_limit(), inheritance.listeners.size(),
+                                                              application.handler->descriptor_needs()))),
       now_(os::now()) {}
 
 void EventLoop::run() {
@@ -192,7 +192,6 @@ void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
   if (key == kSignalKey) return read_signals();
   if (key == kChannelKey) return read_channel();
   if (key == kNewsKey) return read_news();
-  if (acceptor_.is_baton(key)) hear_baton();
 }
 
 // Answers, and more of answers, from the application threads.
@@ -265,16 +264,10 @@ void EventLoop::hear_listener(std::uint64_t key) {
     case Admission::kReserve:
       acceptor_.pause();
       yield_due_ = now_ + (holds_fresh_connection() ? kFreshYieldDelay : kYieldDelay);
-      [[fallthrough]];
+      return;
     case Admission::kLeave:
-      return acceptor_.pass_on();
+      return;
   }
-}
-
-// A sibling that was woken for a connection could not take it.
-void EventLoop::hear_baton() {
-  if (!serving_ || draining_ || admission() != Admission::kTake) return acceptor_.pass_on();
-  if (acceptor_.take_baton()) accept_one_of_any();
 }
 
 // Whether a client has connected, and not said anything yet.
@@ -286,7 +279,8 @@ bool EventLoop::holds_fresh_connection() const {
   return found;
 }
 
-// In reserve, and a connection has come: it is still there if no sibling was free, and then it goes before the idle one.
+// In reserve, and a connection has come: it is still there if no sibling was free, and then it goes before the idle
+// one.
 void EventLoop::yield_idle() {
   yield_due_.reset();
   if (draining_ || admission() != Admission::kReserve || !acceptor_.somebody_waits()) return;
@@ -309,8 +303,6 @@ void EventLoop::accept_one_of_any() {
   if (accepted.fd.valid()) {
     const bool stays = begin_connection(std::move(accepted), key);
     acceptor_.then_wait(key, stays ? Acceptor::Kept::kYes : Acceptor::Kept::kNo);
-    // The baton may have been passed on for several.
-    if (acceptor_.somebody_waits()) acceptor_.pass_on();
   } else if (accepted.error != EAGAIN) {
     refuse_to_accept(accepted.error);
   }
@@ -421,8 +413,8 @@ void EventLoop::keep_house() {
 
 void EventLoop::handle_late() {
   while (watch_.take_late(now_))
-    replace_me(fmt::format("a request whose client had left overran request_timeout = {}",
-                           to_text(pool_->request_timeout)));
+    replace_me(
+        fmt::format("a request whose client had left overran request_timeout = {}", to_text(pool_->request_timeout)));
   for (DeadlineList* list : lists()) {
     while (Waiter* waiter = list->take_late(now_)) {
       // Only connections are put into these lists, and a Waiter has no virtual function to ask.
@@ -445,6 +437,10 @@ void EventLoop::handle_overrun(Connection& connection) {
   const std::uint64_t key = connection.key();
   const auto cancelled = application_.threads->cancel(key);
   if (cancelled == ApplicationThreads::Cancelled::kDone) return;  // its news is on the way
+  // One that had to wait for its thread has the whole time from there on.
+  const auto since = application_.threads->running_since(key);
+  if (since && connection.session().awaits_answer() && now_ - *since < pool_->request_timeout)
+    return handling_.start(connection, *since);
   std::string request = connection.session().awaited_request();
   if (request.empty()) request = "a streamed answer";
   if (cancelled == ApplicationThreads::Cancelled::kRunning) watch_.note_overrun(key);
@@ -453,8 +449,9 @@ void EventLoop::handle_overrun(Connection& connection) {
   if (cancelled == ApplicationThreads::Cancelled::kRunning)
     return replace_me(fmt::format("{} overran request_timeout = {}", escaped(request, kMostRequestText, Quotes::kKeep),
                                   to_text(pool_->request_timeout)));
-  log::warn("{} waited for a thread for request_timeout = {}; all {} are busy", escaped(request, kMostRequestText, Quotes::kKeep),
-            to_text(pool_->request_timeout), application_.threads->threads());
+  log::warn("{} waited for a thread for request_timeout = {}; all {} are busy",
+            escaped(request, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout),
+            application_.threads->threads());
 }
 
 void EventLoop::replace_me(const std::string& reason) {

@@ -56,7 +56,6 @@ class EventLoop {
   void read_signals();
   void read_news();
   void hear_listener(std::uint64_t key);
-  void hear_baton();
   [[nodiscard]] bool holds_fresh_connection() const;
   void accept(std::uint64_t key);
   void accept_one_of_any();

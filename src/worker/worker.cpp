@@ -67,7 +67,8 @@ class Threads {
       (void)::pthread_setname_np(threads_.back().native_handle(), name);
       return {};
     } catch (const std::system_error& error) {
-      return failure(fmt::format("cannot start a thread: {}", error.what()), "lower `threads`, or raise the limit of tasks");
+      return failure(fmt::format("cannot start a thread: {}", error.what()),
+                     "lower `threads`, or raise the limit of tasks");
     }
   }
 

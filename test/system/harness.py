@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pytest
 
-from limits import LIMIT, PRONGD, SCALE, is_sanitized
+from limits import LIMIT, PRONGD, SCALE, TRIAL, is_sanitized
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 DESCRIPTORS_PER_WORKER = 2  # what the master holds for each: a channel and a scoreboard
@@ -405,7 +405,7 @@ class Daemon:
     """One prongd. Made by Session.start(); ends by stop() or, at the latest, by Session.finish()."""
 
     def __init__(self, session, arguments, *, config_path=None, environment=None, user=None, log_file=None,
-                 wrapper=(), pass_fds=(), stdin=subprocess.DEVNULL, preexec=None):
+                 wrapper=(), pass_fds=(), stdin=subprocess.DEVNULL, preexec=None, program=PRONGD):
         self.session = session
         self.config_path = config_path
         self.log = Log()
@@ -419,7 +419,7 @@ class Daemon:
                if key in ("PATH", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
         env.update(environment or {})
         # A session of its own, as under a service manager: the facts about orphaned process groups are the same.
-        self.popen = subprocess.Popen([*wrapper, PRONGD, *arguments], stdin=stdin, stdout=subprocess.PIPE,
+        self.popen = subprocess.Popen([*wrapper, program, *arguments], stdin=stdin, stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, env=env, cwd=session.folder, start_new_session=True,
                                       pass_fds=pass_fds, preexec_fn=preexec, **extra)
         self.pid = self.popen.pid
@@ -663,6 +663,12 @@ class Session:
             daemon.wait(r"master: ready: generation 1\b")
             daemon.note_baseline()
         return daemon
+
+    def start_trial(self, concurrency, *, name="trial", workers=1, text="", **more):
+        """Starts prongd-trial (test/trial/worker_main.cpp) with one pool of that concurrency; `text` is more TOML."""
+        more.setdefault("listen", ["127.0.0.1:0"])
+        pool_text = table(f"pool.{name}", concurrency=concurrency, workers=workers, respond={"body": "unused"}, **more)
+        return self.start(pool_text + text, program=TRIAL)
 
     def run(self, *arguments, user=None, environment=None):
         """Runs prongd for an answer on the command line; returns the CompletedProcess with texts."""

@@ -10,6 +10,9 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 PRONGD = os.environ.get("PRONGD", str(TOP / "build/opt/src/main/prongd"))
 
+# The same daemon with an application that sleeps, hangs and crashes as it is asked (test/trial).
+TRIAL = str(Path(PRONGD).parents[2] / "test/trial/prongd-trial")
+
 
 @functools.cache
 def is_sanitized():

@@ -95,8 +95,8 @@ class Trial final : public http::Handler {
     if (path == "/burn") return burn(asked("ms", 50)), text("ok");
     if (path == "/body" || path == "/size") return with_body(request);
     if (path == "/stream" || path == "/breaks")
-      return http::Response{.body = std::make_unique<Parts>(asked("parts", 3), asked("size", 10), asked("ms", 0),
-                                                            path == "/breaks")};
+      return http::Response{
+          .body = std::make_unique<Parts>(asked("parts", 3), asked("size", 10), asked("ms", 0), path == "/breaks")};
     if (path == "/keep") {
       kept_.emplace_back(asked("mib", 10) << 20U, 'k');
       return text("ok");

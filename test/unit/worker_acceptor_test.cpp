@@ -299,4 +299,31 @@ TEST_CASE("an event from before a pause neither gives a connection nor ends the 
   CHECK(acceptor.accept_one(kFirstKey + 1).fd.valid());
 }
 
+TEST_CASE("in reserve a connection is heard of once, by all that wait, and somebody free has it") {
+  const Listeners listeners{1};
+  os::Epoll epoll = make_epoll();
+  Acceptor acceptor{epoll, listeners.inherited(), kFirstKey};
+  os::Epoll free_epoll = make_epoll();
+  Acceptor free_sibling{free_epoll, listeners.inherited(), kFirstKey};
+  acceptor.reserve();
+  free_sibling.resume();
+  CHECK_FALSE(acceptor.somebody_waits());
+  const os::UniqueFd client = listeners.connect(0);
+  CHECK(keys_told(free_epoll) == Keys{kFirstKey});
+  CHECK(keys_told(epoll) == Keys{kFirstKey});
+  CHECK(keys_told(epoll).empty());
+  CHECK(acceptor.somebody_waits());
+  CHECK(free_sibling.accept_one(kFirstKey).fd.valid());
+  CHECK_FALSE(acceptor.somebody_waits());
+  acceptor.pause();
+  acceptor.reserve();  // anew
+  CHECK(keys_told(epoll).empty());
+  const os::UniqueFd next = listeners.connect(0);
+  CHECK(keys_told(epoll) == Keys{kFirstKey});
+  acceptor.resume();
+  auto [accepted, key] = acceptor.accept_any();
+  CHECK(accepted.fd.valid());
+  CHECK(key == kFirstKey);
+}
+
 }  // namespace prong::worker

@@ -56,6 +56,16 @@ TEST_CASE("who starts anew goes to the end") {
   CHECK(list.take_late(kStart + 1h) == &first);
 }
 
+TEST_CASE("who has waited for a time already goes before those that began later") {
+  DeadlineList list{10ms};
+  std::array<Waiter, 4> waiters;
+  list.start(waiters[0], kStart);
+  list.start(waiters[1], kStart + 5ms);
+  list.start(waiters[2], kStart + 2ms);
+  list.start(waiters[3], kStart - 1ms);
+  for (const std::size_t expected : {3, 0, 2, 1}) CHECK(list.take_late(kStart + 1h) == &waiters.at(expected));
+}
+
 TEST_CASE("a waiter is in one list at a time") {
   DeadlineList idle{10ms};
   DeadlineList sending{5ms};
