@@ -115,6 +115,7 @@ class Checker {
       const std::string name = "pool." + pool.name;
       check_user(pool, name);
       check_concurrency(pool, name);
+      check_retirement(pool, name);
       for (std::size_t i = 0; i < pool.listen.size(); ++i)
         check_listener(pool.listen[i], fmt::format("{}.listen[{}]", name, i));
       // An empty path is one that the reader has told about.
@@ -179,6 +180,21 @@ class Checker {
     if (timeout != nullptr && pool.concurrency == Concurrency::kEvent)
       complain(*timeout, fmt::format("{}.request_timeout cannot be kept with concurrency = \"event\"", name),
                R"(nobody can answer while the code of the I/O thread is stuck; write concurrency = "thread" or "process")");
+  }
+
+  // Keys that do nothing without another one.
+  void check_retirement(const PoolConfig& pool, const std::string& name) {
+    const auto needs = [&](const char* key, const char* other, bool is_there) {
+      const Position* written = config_.position_of(name + '.' + key);
+      if (written != nullptr && !is_there)
+        complain(*written, fmt::format("{}.{} does nothing without {}", name, key, other),
+                 fmt::format("write {} too, or leave it out", other));
+    };
+    needs("max_requests_jitter", "max_requests", pool.max_requests > 0 || pool.max_requests_jitter == 0);
+    needs("max_lifetime_jitter", "max_lifetime",
+          pool.max_lifetime > Duration::zero() || pool.max_lifetime_jitter == Duration::zero());
+    needs("memory_measure", "max_memory", pool.max_memory.has_value());
+    needs("memory_grace", "max_memory", pool.max_memory.has_value());
   }
 
   void check_listener(const ListenerConfig& listener, const std::string& name) {

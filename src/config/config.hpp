@@ -146,6 +146,12 @@ struct AccessLogConfig {
   Duration flush_delay = std::chrono::milliseconds{100};  // the longest that a line waits in the worker
 };
 
+// What a worker's memory is measured as: all pages that it has (resident), or its own and its share of those that it
+// shares with others (proportional).
+enum class MemoryMeasure : std::uint8_t { kRss, kPss };
+inline constexpr EnumText<MemoryMeasure, 2> kMemoryMeasureText{
+    {{{MemoryMeasure::kRss, "rss"}, {MemoryMeasure::kPss, "pss"}}}};
+
 // Table [pool.NAME].
 struct PoolConfig {
   std::string name = {};
@@ -163,6 +169,14 @@ struct PoolConfig {
   std::uint32_t start_attempts = 3;                   // failed starts of a worker before the boot is given up
   Duration graceful_timeout = std::chrono::seconds{30};
   Duration max_backoff = std::chrono::seconds{60};
+  std::uint64_t max_requests = 0;         // served by one worker before it retires; 0: none
+  std::uint64_t max_requests_jitter = 0;  // each worker's own random part of it is added
+  Duration max_lifetime = {};             // of a worker; 0: none
+  Duration max_lifetime_jitter = {};
+  std::optional<ByteSize> max_memory = {};  // of one worker; nothing: no limit
+  MemoryMeasure memory_measure = MemoryMeasure::kRss;
+  Duration memory_grace = std::chrono::seconds{60};  // a worker younger than this does not retire for its memory
+  std::uint32_t max_unavailable = 1;                 // workers of the pool that leave at once
   HttpConfig http = {};
   std::optional<AccessLogConfig> access_log = {};
   AppConfig app = {};

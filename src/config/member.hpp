@@ -24,6 +24,9 @@ constexpr const auto& text_table(LogColor /*type*/) {
 constexpr const auto& text_table(Concurrency /*type*/) {
   return kConcurrencyText;
 }
+constexpr const auto& text_table(MemoryMeasure /*type*/) {
+  return kMemoryMeasureText;
+}
 constexpr const auto& text_table(UnderscoreHeaders /*type*/) {
   return kUnderscoreHeadersText;
 }

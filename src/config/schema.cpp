@@ -12,6 +12,7 @@ constexpr auto kMillisecond = std::uint64_t{1};
 constexpr auto kSecond = 1'000 * kMillisecond;
 constexpr auto kHour = 3'600 * kSecond;
 constexpr auto kDay = 24 * kHour;
+constexpr auto kYear = 365 * kDay;
 constexpr auto kKibibyte = std::uint64_t{1} << 10U;
 constexpr auto kMebibyte = std::uint64_t{1} << 20U;
 constexpr auto kGibibyte = std::uint64_t{1} << 30U;
@@ -23,6 +24,9 @@ constexpr std::uint64_t kSmallestLine = 128;  // room for a short request
 constexpr Range kAnyText{.least = 0, .most = 255};
 constexpr Range kSomeText{.least = 1, .most = 255};
 constexpr Range kPathText{.least = 1, .most = 4095};
+
+// Larger than any worker will ever count.
+constexpr std::uint64_t kMostRequests = 1'000'000'000'000;
 
 // Timeouts may be short in tests, and nobody waits longer than a day for one.
 constexpr Range kTimeout{.least = kMillisecond, .most = kDay};
@@ -424,6 +428,7 @@ constexpr Section kAccessLog{
 
 constexpr std::array kAutoWorkers{
     Word{.text = "auto", .doc = "one for each usable CPU (affinity mask and cgroup quota)"}};
+constexpr std::array kUnlimitedMemory{Word{.text = "unlimited", .doc = "no limit"}};
 
 constexpr std::array kPoolKeys{
     Key{.name = "listen",
@@ -496,6 +501,47 @@ constexpr std::array kPoolKeys{
         .access = member<&PoolConfig::max_backoff>(),
         .range = {kMillisecond, kHour},
         .doc = "The longest pause between two starts of a worker that keeps dying before it is ready."},
+    Key{.name = "max_requests",
+        .access = member<&PoolConfig::max_requests>(),
+        .range = {0, kMostRequests},
+        .unit = "requests",
+        .doc = "Requests after which a worker retires: its replacement is started first. 0: none."},
+    Key{.name = "max_requests_jitter",
+        .access = member<&PoolConfig::max_requests_jitter>(),
+        .range = {0, kMostRequests},
+        .unit = "requests",
+        .doc = "Each worker adds a random number up to this to `max_requests`, so that they do not all retire at "
+               "once."},
+    Key{.name = "max_lifetime",
+        .access = member<&PoolConfig::max_lifetime>(),
+        .range = {0, kYear},
+        .doc = "Age at which a worker retires. \"0\": none."},
+    Key{.name = "max_lifetime_jitter",
+        .access = member<&PoolConfig::max_lifetime_jitter>(),
+        .range = {0, kYear},
+        .doc = "Each worker adds a random time up to this to `max_lifetime`: those of a generation are equally old."},
+    Key{.name = "max_memory",
+        .access = member<&PoolConfig::max_memory>(),
+        .range = {kMebibyte, std::numeric_limits<std::int64_t>::max()},
+        .words = kUnlimitedMemory,
+        .example = R"("512MiB")",
+        .doc = "Memory above which a worker retires: in 3 measurements in a row, each after something was served and "
+               "at least a second after the one before."},
+    Key{.name = "memory_measure",
+        .access = member<&PoolConfig::memory_measure>(),
+        .doc = "What is compared with `max_memory`. `rss`: all memory that the worker has; `pss`: what it shares with "
+               "other processes counts in part (slower to find out)."},
+    Key{.name = "memory_grace",
+        .access = member<&PoolConfig::memory_grace>(),
+        .range = {0, kDay},
+        .doc = "A worker younger than this does not retire for its memory, so that a `max_memory` that is too small "
+               "does not restart workers all the time; it warns."},
+    Key{.name = "max_unavailable",
+        .access = member<&PoolConfig::max_unavailable>(),
+        .range = {1, 1'024},
+        .unit = "workers",
+        .doc = "How many workers of the pool leave at once when they retire; those that still drain after a reload "
+               "count."},
     Key{.name = "rlimits",
         .access = table<&PoolConfig::rlimits>(),
         .section = &kRlimits,

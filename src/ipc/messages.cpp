@@ -20,7 +20,8 @@ enum class Tag : std::uint8_t {
   kAccessLogReopened,
   kTaken,
   kExecuting,
-  kProceed
+  kProceed,
+  kWantsToRetire
 };
 
 class Writer {
@@ -81,6 +82,8 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
       return StartFailed{.reason = reader.text()};
     case Tag::kRetiring:
       return Retiring{.reason = reader.text()};
+    case Tag::kWantsToRetire:
+      return WantsToRetire{.reason = reader.text()};
     case Tag::kLetGo:
       return LetGo{};
     case Tag::kServe:
@@ -110,6 +113,9 @@ struct Encoder {
     return Writer{Tag::kStartFailed}.text(m.reason).take();
   }
   std::vector<std::byte> operator()(const Retiring& m) const { return Writer{Tag::kRetiring}.text(m.reason).take(); }
+  std::vector<std::byte> operator()(const WantsToRetire& m) const {
+    return Writer{Tag::kWantsToRetire}.text(m.reason).take();
+  }
   std::vector<std::byte> operator()(const LetGo& /*m*/) const { return Writer{Tag::kLetGo}.take(); }
   std::vector<std::byte> operator()(const Serve& /*m*/) const { return Writer{Tag::kServe}.take(); }
   std::vector<std::byte> operator()(const Stop& m) const {

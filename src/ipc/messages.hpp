@@ -33,6 +33,13 @@ struct Retiring {
   bool operator==(const Retiring&) const = default;
 };
 
+// Worker to master: it has reached a limit of its pool (max_requests, ...) and wants to be replaced. It goes on serving
+// until Stop.
+struct WantsToRetire {
+  std::string reason;
+  bool operator==(const WantsToRetire&) const = default;
+};
+
 // Worker to master: it drains, and has closed its listeners.
 struct LetGo {
   bool operator==(const LetGo&) const = default;
@@ -79,8 +86,8 @@ struct AccessLogReopened {
   bool operator==(const AccessLogReopened&) const = default;
 };
 
-using Message = std::variant<Ready, StartFailed, Retiring, LetGo, Taken, Executing, Serve, Proceed, Stop, LogReopened,
-                             AccessLogReopened>;
+using Message = std::variant<Ready, StartFailed, Retiring, WantsToRetire, LetGo, Taken, Executing, Serve, Proceed, Stop,
+                             LogReopened, AccessLogReopened>;
 
 // Longer texts are cut by encode().
 inline constexpr std::size_t kLargestText = 4096;

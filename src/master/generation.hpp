@@ -14,6 +14,7 @@
 #include "ipc/channel.hpp"
 #include "ipc/scoreboard.hpp"
 #include "log/log.hpp"
+#include "master/pool_policy.hpp"
 #include "master/slot_machine.hpp"
 #include "master/stop_plan.hpp"
 #include "os/clock.hpp"
@@ -42,6 +43,10 @@ struct Slot {
   std::string killed_because;
   std::string start_failure;
   std::string retired_because;
+  Retirement retirement = Retirement::kNone;
+  std::uint64_t asked_to_retire = 0;  // the order among those that want to retire
+  std::string retirement_reason;
+  bool told_that_it_stays = false;  // the operator, that its replacement could not start
 };
 
 struct Pool {

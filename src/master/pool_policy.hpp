@@ -17,12 +17,38 @@ inline constexpr std::uint32_t kMostWorkers = 1024;  // the range of the key `wo
 [[nodiscard]] std::uint32_t wanted_workers(std::optional<std::uint32_t> configured, std::uint32_t usable_cpus,
                                            std::int32_t adjustment);
 
+// Whether the worker of a slot is to be replaced because it wants to (max_requests, max_lifetime, max_memory).
+enum class Retirement : std::uint8_t {
+  kNone,
+  kAsked,      // it waits for its turn, and serves
+  kReplacing,  // its replacement was started; it serves until that one does, then it drains
+};
+
+// What the plan has to know about a slot.
+struct SlotView {
+  SlotState state = SlotState::kVacant;
+  Retirement retirement = Retirement::kNone;
+  std::uint64_t asked = 0;  // the order in which they asked: the smallest leaves first
+};
+
+// What bounds how many retire at once.
+struct RetirementRules {
+  std::uint32_t max_unavailable = 1;
+  std::uint32_t leaving_elsewhere = 0;  // workers of this pool's older generations that are not gone yet
+  bool may_begin = true;                // false: the generation does not serve, or another one is being raised
+};
+
 // Which slots to start and which to stop, so that `wanted` of them are up. Up means starting, serving or in backoff; a
 // slot that drains or is being killed no longer counts, so its replacement starts in another slot at once.
+//
+// A worker that retires leaves room for its replacement first: while it is kReplacing and serves, one slot more is up;
+// it is stopped when more than `wanted` serve. It counts against max_unavailable until it is gone, as every worker does
+// that drains.
 struct SlotPlan {
-  std::vector<std::size_t> want_up;  // may name slots behind the end: make them
+  std::vector<std::size_t> begin_replacing;  // kAsked -> kReplacing, before anything else
+  std::vector<std::size_t> want_up;          // may name slots behind the end: make them
   std::vector<std::size_t> want_down;
 };
-[[nodiscard]] SlotPlan plan_slots(std::span<const SlotState> slots, std::uint32_t wanted);
+[[nodiscard]] SlotPlan plan_slots(std::span<const SlotView> slots, std::uint32_t wanted, const RetirementRules& rules);
 
 }  // namespace prong::master

@@ -12,6 +12,7 @@
 #include "master/obituary.hpp"
 #include "master/pool_policy.hpp"
 #include "master/respawn_policy.hpp"
+#include "master/retirement.hpp"
 #include "os/cpu.hpp"
 #include "os/signals.hpp"
 
@@ -146,6 +147,9 @@ void Supervisor::release(Slot& slot) {
   slot.killed_because.clear();
   slot.start_failure.clear();
   slot.retired_because.clear();
+  slot.retirement = Retirement::kNone;
+  slot.retirement_reason.clear();
+  slot.told_that_it_stays = false;
 }
 
 void Supervisor::note_failed_start(const Place& place, std::string_view reason) {
@@ -157,6 +161,13 @@ void Supervisor::note_failed_start(const Place& place, std::string_view reason) 
   generation.failure =
       fmt::format("pool {}: worker[{}] cannot start{}: {}", place.pool->config->name, place.slot->number,
                   allowed > 1 ? fmt::format(" ({} attempts)", allowed) : std::string{}, reason);
+}
+
+// After a start of this pool has failed.
+void Supervisor::tell_who_stays(const Place& place) {
+  for (Slot* slot : take_disappointed(*place.pool))
+    log::write(log::Level::kWarn, subject({place.generation, place.pool, slot}),
+               "goes on serving: the worker that should replace it could not start; trying again");
 }
 
 void Supervisor::read_channel(std::uint64_t key, os::TimePoint now) {
@@ -199,6 +210,9 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
     slot.retired_because = escaped(retiring->reason, ipc::kLargestText, Quotes::kKeep);
     log::write(log::Level::kInfo, subject(place), fmt::format("drains: {}", slot.retired_because));
     apply(place, SlotEvent::kWantDown, {}, now);
+  } else if (const auto* wish = std::get_if<ipc::WantsToRetire>(&message)) {
+    if (note_wish(slot, escaped(wish->reason, ipc::kLargestText, Quotes::kKeep), ++last_asked_))
+      log::write(log::Level::kInfo, subject(place), fmt::format("wants to retire: {}", slot.retirement_reason));
   }
   if (std::holds_alternative<ipc::LetGo>(message)) slot.let_go_due.reset();
   // The other messages go from the master to a worker; one that comes back means nothing.
@@ -227,6 +241,7 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
     const LifeFacts facts = life_facts(slot, now);
     slot.failures = had_served(facts) ? 0 : slot.failures + 1;
     note_failed_start(place, obituary.text);
+    if (!slot.ready_at) tell_who_stays(place);
   }
   // The first death of a worker that was ready but idle is forgiven; a worker that never was ready always waits.
   const std::uint32_t forgiven = slot.ready_at ? 1 : 0;
@@ -280,15 +295,18 @@ void Supervisor::forget_unused_access_logs() {
 }
 
 void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now) {
-  std::vector<SlotState> states;
-  states.reserve(pool.slots.size());
-  for (const Slot& slot : pool.slots) {
-    // A worker that is killed before it was ready will wait in backoff, and nobody takes its place meanwhile.
-    const bool failed_start = slot.state == SlotState::kKilling && !slot.ready_at && slot.stop_plan.steps.empty();
-    states.push_back(failed_start ? SlotState::kBackoff : slot.state);
+  const SlotPlan plan =
+      plan_slots(view_slots(pool), wanted(generation, pool), retirement_rules(generations_, generation, pool));
+  for (const std::size_t i : plan.begin_replacing) {
+    pool.slots[i].retirement = Retirement::kReplacing;
+    log::write(log::Level::kDebug, subject({&generation, &pool, &pool.slots[i]}), "its replacement is started");
   }
-  const SlotPlan plan = plan_slots(states, wanted(generation, pool));
-  for (const std::size_t i : plan.want_down) apply({&generation, &pool, &pool.slots[i]}, SlotEvent::kWantDown, {}, now);
+  for (const std::size_t i : plan.want_down) {
+    Slot& slot = pool.slots[i];
+    if (slot.retirement == Retirement::kReplacing)
+      slot.retired_because = fmt::format("retired: {}", slot.retirement_reason);
+    apply({&generation, &pool, &slot}, SlotEvent::kWantDown, {}, now);
+  }
   for (const std::size_t i : plan.want_up) {
     while (pool.slots.size() <= i) {
       Slot slot;

@@ -101,6 +101,7 @@ class Supervisor {
   static void take_stop_step(const Place& place, os::TimePoint now);
   static void kill(const Place& place, int signal, os::TimePoint now);
   static void note_failed_start(const Place& place, std::string_view reason);
+  static void tell_who_stays(const Place& place);
   void release(Slot& slot);
   void handle_message(const Place& place, const ipc::Message& message, os::TimePoint now);
   void drain_channel(const Place& place, os::TimePoint now);
@@ -116,6 +117,7 @@ class Supervisor {
   std::vector<std::unique_ptr<Generation>> generations_;
   std::uint32_t last_generation_ = 0;
   std::uint64_t last_serial_ = kFirstChannelKey;
+  std::uint64_t last_asked_ = 0;  // to retire
 };
 
 }  // namespace prong::master

@@ -42,6 +42,7 @@ void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
     ++slot.failures;
     report_fork_failure(place, pid.error());
     note_failed_start(place, pid.error().text());
+    tell_who_stays(place);
     return apply(place, SlotEvent::kForkFailed, {}, now);
   }
   slot.pid = *pid;

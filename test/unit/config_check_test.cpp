@@ -186,6 +186,17 @@ TEST_CASE("another user needs a master that runs as root") {
   }
 }
 
+TEST_CASE("what does nothing without another key is told") {
+  const std::string pool = "[pool.a]\nlisten = [\"x\"]\nrespond = {}\n";
+  CHECK(found_in(pool + "max_requests_jitter = 5") ==
+        Texts{"t.toml:4:23: error: pool.a.max_requests_jitter does nothing without max_requests; write max_requests "
+              "too, or leave it out"});
+  CHECK(found_in(pool + "max_lifetime_jitter = \"1m\"\nmemory_measure = \"pss\"\nmemory_grace = \"1s\"").size() == 3);
+  CHECK(found_in(pool + "max_requests_jitter = 0\nmax_lifetime_jitter = \"0\"") == none());
+  CHECK(found_in(pool + "max_requests = 10\nmax_requests_jitter = 5\nmax_lifetime = \"1h\"\nmax_lifetime_jitter = "
+                        "\"1m\"\nmax_memory = \"1GiB\"\nmemory_measure = \"pss\"\nmemory_grace = \"1s\"") == none());
+}
+
 TEST_CASE("the folder of a log file must be there") {
   CHECK(found_in("[log]\ntarget = \"/no-such-folder/x.log\"\n[pool.a]\nlisten = [\"x\"]\nstatic.root = \"/\"") ==
         Texts{"t.toml:2:10: error: cannot write \"/no-such-folder/x.log\": /no-such-folder: No such file or directory; "

@@ -183,7 +183,7 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
       key.access.set(object, before);
     }
   });
-  CHECK(keys == (std::holds_alternative<RespondConfig>(original.pools.front().app) ? 55 : 66));
+  CHECK(keys == (std::holds_alternative<RespondConfig>(original.pools.front().app) ? 63 : 74));
 }
 
 TEST_CASE("defaults are in the range of their key") {

@@ -24,6 +24,7 @@ const std::vector<Message>& all_messages() {
       StartFailed{.reason = "cannot open directory \"/srv\""},
       StartFailed{},
       Retiring{.reason = std::string{"with\0NUL\xff", 9}},
+      WantsToRetire{.reason = "10012 requests served"},
       LetGo{},
       Serve{},
       Stop{},

@@ -26,8 +26,42 @@ struct PlanCase {
   Indexes want_down;
 };
 
+std::vector<SlotView> views_of(const std::vector<S>& states) {
+  std::vector<SlotView> views;
+  for (const S state : states) views.push_back({.state = state});
+  return views;
+}
+
 void check(const PlanCase& with) {
-  const SlotPlan plan = plan_slots(with.slots, with.wanted);
+  const SlotPlan plan = plan_slots(views_of(with.slots), with.wanted, {});
+  CHECK(plan.begin_replacing == Indexes{});
+  CHECK(plan.want_up == with.want_up);
+  CHECK(plan.want_down == with.want_down);
+}
+
+// A worker that serves and asked to retire as the number `turn`.
+SlotView asked(std::uint64_t turn) {
+  return {.state = S::kServing, .retirement = Retirement::kAsked, .asked = turn};
+}
+SlotView in(S state) {
+  return {.state = state};
+}
+SlotView replacing(S state) {
+  return {.state = state, .retirement = Retirement::kReplacing};
+}
+
+struct RetireCase {
+  std::vector<SlotView> slots;
+  std::uint32_t wanted;
+  RetirementRules rules;
+  Indexes begin_replacing;
+  Indexes want_up;
+  Indexes want_down;
+};
+
+void check_retiring(const RetireCase& with) {
+  const SlotPlan plan = plan_slots(with.slots, with.wanted, with.rules);
+  CHECK(plan.begin_replacing == with.begin_replacing);
   CHECK(plan.want_up == with.want_up);
   CHECK(plan.want_down == with.want_down);
 }
@@ -85,7 +119,7 @@ TEST_CASE("a plan, once applied, gives exactly what is wanted") {
     slots.resize(random() % 9, S::kVacant);
     for (S& state : slots) state = kSlotStateText.entries.at(random() % kSlotStateText.entries.size()).first;
     const auto wanted = static_cast<std::uint32_t>(random() % 9);
-    const SlotPlan plan = plan_slots(slots, wanted);
+    const SlotPlan plan = plan_slots(views_of(slots), wanted, {});
     for (const std::size_t i : plan.want_up) {
       if (i > slots.size()) ++wrong;  // no gaps
       if (i >= slots.size()) slots.resize(i + 1, S::kVacant);
@@ -99,6 +133,63 @@ TEST_CASE("a plan, once applied, gives exactly what is wanted") {
     if (std::ranges::count_if(slots, is_up) != static_cast<long>(wanted)) ++wrong;
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a worker that wants to retire gets a replacement in another slot, and serves on") {
+  check_retiring({{asked(1)}, 1, {}, {0}, {1}, {}});
+  check_retiring({{asked(1), in(S::kVacant), in(S::kServing)}, 2, {}, {0}, {1}, {}});
+  check_retiring({{replacing(S::kServing), in(S::kStarting)}, 1, {}, {}, {}, {}});
+  check_retiring({{replacing(S::kServing), in(S::kBackoff)}, 1, {}, {}, {}, {}});
+}
+
+TEST_CASE("a worker that retires is stopped only when its replacement serves") {
+  check_retiring({{replacing(S::kServing), in(S::kServing)}, 1, {}, {}, {}, {0}});
+  // Two start, since a sibling has crashed; with the first of them there are just enough without the one that retires.
+  check_retiring({{replacing(S::kServing), in(S::kStarting), in(S::kStarting)}, 2, {}, {}, {}, {}});
+  check_retiring({{replacing(S::kServing), in(S::kServing), in(S::kStarting)}, 2, {}, {}, {}, {}});
+  check_retiring({{replacing(S::kServing), in(S::kServing), in(S::kServing)}, 2, {}, {}, {}, {0}});
+}
+
+TEST_CASE("no more than max_unavailable retire at once, those that asked first before the others") {
+  check_retiring({{asked(3), asked(1), asked(2)}, 3, {.max_unavailable = 1}, {1}, {3}, {}});
+  check_retiring({{asked(3), asked(1), asked(2)}, 3, {.max_unavailable = 2}, {1, 2}, {3, 4}, {}});
+  check_retiring({{asked(3), asked(1), asked(2)}, 3, {.max_unavailable = 9}, {1, 2, 0}, {3, 4, 5}, {}});
+  check_retiring({{asked(2), replacing(S::kServing), in(S::kStarting)}, 2, {}, {}, {}, {}});
+}
+
+TEST_CASE("a worker counts as leaving until it is gone, whatever it leaves for") {
+  check_retiring({{asked(2), replacing(S::kDraining)}, 1, {}, {}, {}, {}});
+  check_retiring({{asked(2), replacing(S::kKilling)}, 1, {}, {}, {}, {}});
+  check_retiring({{asked(2), in(S::kDraining)}, 1, {}, {}, {}, {}});
+  check_retiring({{asked(2), in(S::kVacant)}, 1, {}, {0}, {1}, {}});
+  // One that crashed does not leave, it is gone.
+  check_retiring({{asked(2), in(S::kKilling), in(S::kStarting)}, 2, {}, {0}, {3}, {}});
+}
+
+TEST_CASE("workers of an older generation that still drain take from the same budget") {
+  check_retiring({{asked(1), asked(2)}, 2, {.max_unavailable = 2, .leaving_elsewhere = 2}, {}, {}, {}});
+  check_retiring({{asked(1), asked(2)}, 2, {.max_unavailable = 2, .leaving_elsewhere = 1}, {0}, {2}, {}});
+  check_retiring({{asked(1), asked(2)}, 2, {.max_unavailable = 2, .leaving_elsewhere = 3}, {}, {}, {}});
+}
+
+TEST_CASE("while another generation is raised no retirement begins, and one that has begun ends") {
+  check_retiring({{asked(1)}, 1, {.may_begin = false}, {}, {}, {}});
+  check_retiring({{replacing(S::kServing), in(S::kServing)}, 1, {.may_begin = false}, {}, {}, {0}});
+}
+
+TEST_CASE("a worker that crashes while its replacement starts leaves no worker too many") {
+  check_retiring({{in(S::kVacant), in(S::kStarting)}, 1, {}, {}, {}, {}});
+  check_retiring({{in(S::kBackoff), in(S::kStarting)}, 1, {}, {}, {}, {0}});
+  check_retiring({{in(S::kBackoff), in(S::kServing)}, 1, {}, {}, {}, {0}});
+}
+
+TEST_CASE("when fewer are wanted, those go first that want to") {
+  check_retiring({{asked(1), in(S::kServing), in(S::kServing)}, 2, {.may_begin = false}, {}, {}, {0}});
+  check_retiring({{replacing(S::kServing), in(S::kServing), in(S::kStarting)}, 1, {}, {}, {}, {0, 2}});
+}
+
+TEST_CASE("a pool that stops stops all, those that retire too") {
+  check_retiring({{asked(1), replacing(S::kServing), in(S::kStarting), in(S::kServing)}, 0, {}, {}, {}, {1, 2, 0, 3}});
 }
 
 TEST_CASE("\"auto\" is one worker for each usable CPU") {

@@ -26,6 +26,10 @@ class Model {
       stopping_ = !stopping_;
     } else if (chance(50)) {
       wanted_ = wanted_workers(below(6), 4, static_cast<std::int32_t>(below(5)) - 2);
+    } else if (chance(50)) {
+      rules_ = {.max_unavailable = static_cast<std::uint32_t>(1 + below(3)),
+                .leaving_elsewhere = static_cast<std::uint32_t>(below(2)),
+                .may_begin = !chance(4)};
     }
     if (!slots_.empty()) one_event(slots_[below(slots_.size())]);
     reconcile();
@@ -46,6 +50,42 @@ class Model {
   [[nodiscard]] const std::string& violation() const { return violation_; }
   [[nodiscard]] std::uint64_t forks() const { return forks_; }
   [[nodiscard]] std::uint64_t burials() const { return burials_; }
+  [[nodiscard]] std::uint64_t retired() const { return retired_; }
+
+  // Only retirements from here on: all that asked are replaced, one after the other, and there it ends.
+  void settle_retirements() {
+    stopping_ = false;
+    rules_ = {.max_unavailable = 2};
+    for (int round = 0; round < 1'000; ++round) {
+      reconcile();
+      hold_invariants();
+      bool moved = false;
+      for (Slot& slot : slots_) {
+        if (slot.pid == 0) continue;
+        if (slot.state == SlotState::kStarting || slot.state == SlotState::kDraining ||
+            slot.state == SlotState::kKilling) {
+          moved = true;
+          settle(slot);
+          break;
+        }
+      }
+      for (Slot& slot : slots_) {
+        if (slot.state != SlotState::kBackoff) continue;
+        moved = true;
+        apply(slot, SlotEvent::kDeadline);
+      }
+      if (!moved) return;
+    }
+    violated("retirements do not come to an end");
+  }
+  [[nodiscard]] bool is_calm() const {
+    const auto serving = std::ranges::count(slots_, SlotState::kServing, &Slot::state);
+    return serving == static_cast<std::ptrdiff_t>(wanted_) && std::ranges::all_of(slots_, [](const Slot& slot) {
+             return slot.retirement == Retirement::kNone &&
+                    (slot.state == SlotState::kServing || slot.state == SlotState::kVacant);
+           });
+  }
+
   [[nodiscard]] std::uint64_t seen(SlotAction action) { return actions_[action]; }
   [[nodiscard]] bool all_vacant() const {
     return std::ranges::all_of(slots_, [](const Slot& slot) { return slot.state == SlotState::kVacant; });
@@ -57,7 +97,8 @@ class Model {
     int pid = 0;
     bool said_ready = false;
     bool deadline = false;
-    bool was_draining = false;
+    Retirement retirement = Retirement::kNone;
+    std::uint64_t asked = 0;
     std::size_t stop_step = 0;
   };
 
@@ -71,14 +112,24 @@ class Model {
   void one_event(Slot& slot) {
     std::vector<std::function<void()>> possible;
     if (slot.pid != 0) {
-      possible.emplace_back([&] { exit_of(slot); });
-      possible.emplace_back([&] { apply(slot, SlotEvent::kChannelEof); });
+      // Crashes are rare enough for a retirement to come to its end.
+      if (slot.state != SlotState::kServing || chance(8)) {
+        possible.emplace_back([&] { exit_of(slot); });
+        possible.emplace_back([&] { apply(slot, SlotEvent::kChannelEof); });
+      }
       if (!slot.said_ready) {
         const auto ready = [&] {
           slot.said_ready = true;
           apply(slot, SlotEvent::kReady);
         };
         for (int weight = 0; weight < 6; ++weight) possible.emplace_back(ready);
+      }
+      if (slot.state == SlotState::kServing && slot.retirement == Retirement::kNone) {
+        const auto ask = [&] {
+          slot.retirement = Retirement::kAsked;
+          slot.asked = ++last_asked_;
+        };
+        for (int weight = 0; weight < 3; ++weight) possible.emplace_back(ask);
       }
     }
     if (slot.deadline) {
@@ -93,19 +144,35 @@ class Model {
   void exit_of(Slot& slot) { apply(slot, SlotEvent::kExited, {.backoff = chance(2)}); }
 
   void reconcile() {
-    std::vector<SlotState> states;
-    states.reserve(slots_.size());
-    for (const Slot& slot : slots_) states.push_back(slot.state);
-    const SlotPlan plan = plan_slots(states, stopping_ ? 0 : wanted_);
-    for (const std::size_t i : plan.want_down) apply(slots_.at(i), SlotEvent::kWantDown);
+    std::vector<SlotView> views;
+    views.reserve(slots_.size());
+    for (const Slot& slot : slots_)
+      views.push_back({.state = slot.state, .retirement = slot.retirement, .asked = slot.asked});
+    const std::size_t wanted = stopping_ ? 0 : wanted_;
+    const std::size_t served = count_serving();
+    const SlotPlan plan = plan_slots(views, stopping_ ? 0 : wanted_, rules_);
+    for (const std::size_t i : plan.begin_replacing) {
+      slots_.at(i).retirement = Retirement::kReplacing;
+      if (!rules_.may_begin) violated("a retirement begins when none may");
+    }
+    if (!plan.begin_replacing.empty() && count_leaving() + rules_.leaving_elsewhere > rules_.max_unavailable)
+      violated("more leave at once than max_unavailable");
+    for (const std::size_t i : plan.want_down) {
+      if (slots_.at(i).retirement == Retirement::kReplacing) ++retired_;
+      apply(slots_.at(i), SlotEvent::kWantDown);
+    }
+    if (count_serving() < std::min(wanted, served)) violated("a plan leaves fewer serving than are wanted");
     for (const std::size_t i : plan.want_up) {
       if (i > slots_.size()) violated("a plan leaves a gap");
       if (i == slots_.size()) slots_.emplace_back();
       apply(slots_.at(i), SlotEvent::kWantUp);
     }
     const std::size_t up = count_up();
-    if (up != (stopping_ ? 0 : wanted_)) violated("the plan does not give what is wanted");
-    if (!plan.want_up.empty() && !plan.want_down.empty()) violated("a plan starts and stops at once");
+    if (up != wanted + (stopping_ ? 0 : count_replaced())) violated("the plan does not give what is wanted");
+    if (up > wanted + most_unavailable_) violated("more are up than max_unavailable allows");
+    const bool stops = std::ranges::any_of(
+        plan.want_down, [&](std::size_t i) { return slots_.at(i).retirement != Retirement::kReplacing; });
+    if (!plan.want_up.empty() && stops) violated("a plan starts and stops at once");
   }
 
   [[nodiscard]] std::size_t count_up() const {
@@ -113,6 +180,28 @@ class Model {
       return slot.state == SlotState::kStarting || slot.state == SlotState::kServing ||
              slot.state == SlotState::kBackoff;
     }));
+  }
+
+  [[nodiscard]] std::size_t count_serving() const {
+    return static_cast<std::size_t>(std::ranges::count(slots_, SlotState::kServing, &Slot::state));
+  }
+  // Still serving, with a replacement on its way.
+  [[nodiscard]] std::size_t count_replaced() const {
+    return static_cast<std::size_t>(std::ranges::count_if(slots_, [](const Slot& slot) {
+      return slot.state == SlotState::kServing && slot.retirement == Retirement::kReplacing;
+    }));
+  }
+  [[nodiscard]] std::size_t count_leaving() const {
+    return static_cast<std::size_t>(std::ranges::count_if(slots_, [](const Slot& slot) {
+      return slot.state == SlotState::kDraining || (slot.pid != 0 && slot.retirement == Retirement::kReplacing);
+    }));
+  }
+
+  // What a worker does that has no troubles.
+  void settle(Slot& slot) {
+    if (slot.state != SlotState::kStarting) return apply(slot, SlotEvent::kExited, {.backoff = false});
+    slot.said_ready = true;
+    apply(slot, SlotEvent::kReady);
   }
 
   void apply(Slot& slot, SlotEvent event, SlotFacts facts = {}) {
@@ -188,6 +277,10 @@ class Model {
   std::uint32_t wanted_ = 2;
   bool stopping_ = false;
   StopPlan plan_ = graceful_stop_plan(Duration{1000}, Duration{100});
+  RetirementRules rules_;
+  static constexpr std::size_t most_unavailable_ = 3;  // of all rules that there are
+  std::uint64_t last_asked_ = 0;
+  std::uint64_t retired_ = 0;
   int last_pid_ = 0;
   std::uint64_t forks_ = 0;
   std::uint64_t burials_ = 0;
@@ -205,6 +298,12 @@ TEST_CASE("whatever happens to its workers, a pool holds what it should and buri
   for (int i = 0; i < kSteps && model.violation().empty(); ++i) model.step();
   INFO(model.violation());
   REQUIRE(model.violation().empty());
+
+  model.settle_retirements();
+  INFO(model.violation());
+  CHECK(model.violation().empty());
+  CHECK(model.is_calm());
+  CHECK(model.retired() > 300);
 
   model.stop_and_settle();
   INFO(model.violation());
