@@ -139,7 +139,8 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       most_connections_(std::min<std::size_t>(pool.max_connections,
                                               connections_for(os::descriptor_limit(), inheritance.listeners.size(),
                                                               application.handler->descriptor_needs()))),
-      now_(os::now()) {}
+      now_(os::now()),
+      retirement_(Retirement::of(pool, now_)) {}
 
 void EventLoop::run() {
   if (auto said = channel_.send(ipc::Ready{}); !said)
@@ -173,6 +174,7 @@ void EventLoop::turn() {
   acceptor_.resume_if_due(now_);
   keep_house();
   keep_access_log();
+  consider_retirement();
   if (draining_) cut_what_is_over();
   if (application_.threads != nullptr) application_.threads->submit();
   update_accepting();
@@ -403,6 +405,18 @@ void EventLoop::keep_access_log() {
   if (due && *due <= now_) access_log_->flush(now_);
 }
 
+// It asks, and goes on serving until the master has a replacement and stops it.
+void EventLoop::consider_retirement() {
+  if (draining_) return;
+  const Retirement::Finding found =
+      retirement_.look({.requests = cell_->requests.load(std::memory_order_relaxed),
+                        .connections = cell_->connections.load(std::memory_order_relaxed)},
+                       now_);
+  if (!found.warning.empty()) log::warn("{}", found.warning);
+  if (found.reason.empty()) return;
+  if (channel_.send(ipc::WantsToRetire{.reason = found.reason})) retirement_.asked();
+}
+
 void EventLoop::keep_house() {
   if (housekeeping_due_ ? *housekeeping_due_ > now_ : !has_served_) return;
   has_served_ = false;
@@ -578,6 +592,7 @@ std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() {
   keep_nearest(nearest, housekeeping_due_);
   keep_nearest(nearest, yield_due_);
   keep_nearest(nearest, watch_.next_deadline());
+  if (!draining_) keep_nearest(nearest, retirement_.next_look());
   if (access_log_) keep_nearest(nearest, access_log_->next_deadline());
   for (const DeadlineList* list : lists()) keep_nearest(nearest, list->next_deadline());
   if (draining_) {

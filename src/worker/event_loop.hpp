@@ -25,6 +25,7 @@
 #include "worker/connection_table.hpp"
 #include "worker/deadline_list.hpp"
 #include "worker/request_watch.hpp"
+#include "worker/retirement.hpp"
 
 namespace prong::worker {
 
@@ -72,6 +73,7 @@ class EventLoop {
   void update_accepting();
   void keep_house();
   void keep_access_log();
+  void consider_retirement();
   void complain_of_full_table();
   void complain_of_failure(const std::string& failure);
 
@@ -111,6 +113,7 @@ class EventLoop {
 
   std::size_t most_connections_;  // max_connections, or what the descriptors allow
   os::TimePoint now_;
+  Retirement retirement_;
   bool serving_ = false;
   bool draining_ = false;
   // It waits in reserve and has heard of a connection: when it looks whether nobody else took it.
