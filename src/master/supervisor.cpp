@@ -329,6 +329,8 @@ std::optional<os::TimePoint> Supervisor::next_deadline() const {
 
 bool Supervisor::is_letting_go() const {
   return std::ranges::any_of(generations_, [](const auto& generation) {
+    // Those of a generation that serves share their listeners with their siblings, and the master has them.
+    if (generation->phase != GenerationPhase::kRetiring) return false;
     return std::ranges::any_of(generation->pools, [](const Pool& pool) {
       return std::ranges::any_of(pool.slots, [](const Slot& slot) { return slot.let_go_due.has_value(); });
     });

@@ -19,12 +19,13 @@ def test_whatever_comes_in_whatever_order_the_daemon_ends_up_as_its_config_says(
     print(f"PRONGD_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     listen = [f"127.0.0.1:{harness.free_port()}"]
-    good = session.pool(workers=3, listen=listen, max_backoff="200ms")
+    good = session.pool(workers=3, listen=listen, max_backoff="200ms", max_requests=100, max_requests_jitter=100)
     daemon = session.start(good)
     daemon.expect(r"worker\[\d+\] gen=\d+ pid=\d+: killed by signal 9")
     daemon.expect(r"error +master: (reload failed: )?.*(nonsense|prongd\.toml)")
     daemon.expect(r"error +master: reload failed: .*killed by signal 9")
     daemon.expect(r"error +\S+ gen=\d+ pid=\d+: the master is gone")
+    daemon.expect(r"warn +\S+ gen=\d+ pid=\d+: goes on serving: the worker that should replace it could not start")
 
     def kill_some():
         pids = sorted(child.pid for child in daemon.children())
