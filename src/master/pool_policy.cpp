@@ -84,7 +84,7 @@ SlotPlan plan_slots(std::span<const SlotView> slots, std::uint32_t wanted, const
   if (rules.may_begin && wanted > 0) begin_retirements(after, rules, plan);
   end_retirements(after, wanted, plan);
   const auto replaced = static_cast<std::size_t>(std::ranges::count_if(after, is_being_replaced));
-  const std::size_t target = wanted == 0 ? 0 : wanted + replaced;
+  const std::size_t target = wanted + replaced;
   const auto up = static_cast<std::size_t>(std::ranges::count_if(after, is_up, &SlotView::state));
   if (up > target) choose_down(after, up - target, plan.want_down);
   std::size_t missing = up < target ? target - up : 0;
