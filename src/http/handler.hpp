@@ -95,8 +95,9 @@ struct DescriptorNeeds {
   std::size_t per_answer = 1;  // while one answer is made and sent: a file, a stored body
 };
 
-// What a worker runs for each request. Called on the worker's I/O thread, never blocks. An exception becomes the
-// answer 500.
+// What a worker runs for each request. In `event` concurrency it is called on the worker's I/O thread and must not block;
+// in `thread` and `process` each application thread has a handler of its own, which may. An exception becomes the answer
+// 500.
 class Handler {
  public:
   Handler() = default;
@@ -106,7 +107,8 @@ class Handler {
   Handler& operator=(Handler&&) = delete;
   virtual ~Handler() = default;
 
-  // Asked when the head of a request with a body is whole.
+  // Asked when the head of a request with a body is whole; always on the I/O thread, even while another thread is in
+  // handle().
   [[nodiscard]] virtual BodyUse body_use(const Request& /*request*/) { return BodyUse::kDrop; }
   [[nodiscard]] virtual Answer handle(const Request& request) = 0;
   [[nodiscard]] virtual DescriptorNeeds descriptor_needs() const { return {}; }

@@ -361,3 +361,27 @@ def test_nothing_is_left_of_requests_whose_clients_vanish(session):
         connection.close()
     wait_until(lambda: len(descriptors(pid)) <= before, lambda: f"descriptors back at {before}: {descriptors(pid)}")
     assert get(address, "/pid").body == str(pid).encode()
+
+
+@pytest.mark.parametrize("concurrency", MODELS)
+def test_each_answer_has_its_line_in_the_access_log(session, concurrency):
+    path = session.folder / "access.log"
+    more = {} if concurrency == "event" else {"request_timeout": "500ms"}
+    daemon = session.start_trial(concurrency, workers=2, access_log={
+        "path": path, "format": "{status} {method} {target} {service_us}"}, **more)
+    address = daemon.address("trial")
+    wanted = []
+    for number in range(20):
+        with Connection(address) as connection:
+            for target in (f"/?a={number}", f"/sleep?ms=2&a={number}", f"/none?a={number}"):
+                connection.get(target)
+                wanted.append(f"{404 if 'none' in target else 200} GET {target}")
+    if concurrency != "event":
+        daemon.expect("overran request_timeout")
+        assert get(address, "/hang").status == 504
+        wanted.append("504 GET /hang")
+    daemon.stop()
+    lines = [line.rpartition(" ") for line in path.read_text().splitlines()]
+    assert sorted(line[0] for line in lines) == sorted(wanted)
+    for text, _, time_us in lines:
+        assert int(time_us) >= (2000 if "/sleep" in text else 500_000 if "/hang" in text else 0)
