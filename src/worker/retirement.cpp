@@ -42,7 +42,9 @@ Retirement::Retirement(const config::PoolConfig& pool, MeasureMemory measure, os
     const auto jitter = draw(random, static_cast<std::uint64_t>(pool.max_lifetime_jitter.count()));
     end_of_life_ = started + pool.max_lifetime + Duration{static_cast<Duration::rep>(jitter)};
   }
-  if (pool.max_memory) measure_ = std::move(measure);
+  if (!pool.max_memory) return;
+  measure_ = std::move(measure);
+  most_memory_ = *pool.max_memory;
 }
 
 Retirement Retirement::of(const config::PoolConfig& pool, os::TimePoint now) {
@@ -83,11 +85,11 @@ Retirement::Finding Retirement::look_at_memory(const Served& served, os::TimePoi
     measure_ = nullptr;
     return {.reason = {}, .warning = fmt::format("max_memory does nothing: {}", memory.error().text())};
   }
-  times_above_ = *memory > *pool_->max_memory ? times_above_ + 1 : 0;
+  times_above_ = *memory > most_memory_ ? times_above_ + 1 : 0;
   if (times_above_ < kTimesAbove) return {};
   const std::string text =
       fmt::format("{} of memory ({}), more than max_memory = {}", rough_size(*memory),
-                  config::kMemoryMeasureText.text(pool_->memory_measure), to_text(*pool_->max_memory));
+                  config::kMemoryMeasureText.text(pool_->memory_measure), to_text(most_memory_));
   if (now - started_ >= pool_->memory_grace) return {.reason = text, .warning = {}};
   // A limit below what every worker needs must not make a loop of restarts.
   if (std::exchange(warned_, true)) return {};

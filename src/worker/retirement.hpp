@@ -47,6 +47,7 @@ class Retirement {
 
   const config::PoolConfig* pool_;
   MeasureMemory measure_;  // empty: no limit, or it failed
+  ByteSize most_memory_ = config::kUnlimited;
   os::TimePoint started_;
   std::uint64_t most_requests_ = 0;  // 0: none
   std::optional<os::TimePoint> end_of_life_;

@@ -57,6 +57,26 @@ def test_a_fork_that_fails_is_told_once_and_tried_until_it_works(session):
 
 
 @pytest.mark.root
+def test_when_no_replacement_can_be_forked_the_old_worker_serves_on(session):
+    session.folder.chmod(0o777)
+    daemon = session.start(session.pool(workers=1, max_requests=10, max_backoff="100ms"), user=SOMEBODY)
+    old = daemon.workers()[0]
+    limit_processes(daemon, 1)
+    daemon.expect(r"(warn|error) +master: .*(cannot fork: Resource temporarily unavailable|fork works again)")
+    daemon.expect(rf"warn +\S+ gen=1 pid={old}: goes on serving: the worker that should replace it could not start")
+    for _ in range(10):
+        assert get(daemon.address()).status == 200
+    daemon.wait(rf"pid={old}: goes on serving")
+    loops(daemon, 8)
+    for _ in range(10):
+        assert get(daemon.address()).status == 200
+    assert daemon.workers() == {0: old}
+    limit_processes(daemon, 100)
+    daemon.wait(rf"pid={old}: exited with status 0 .*; retired: ")
+    assert get(daemon.address()).status == 200
+
+
+@pytest.mark.root
 def test_a_reload_whose_forks_fail_rolls_back(session):
     session.folder.chmod(0o777)
     daemon = session.start(session.pool(workers=2, start_attempts=2), user=SOMEBODY)
