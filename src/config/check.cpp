@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/escape.hpp"
+#include "config/check_exec.hpp"
 #include "config/value.hpp"
 #include "os/users.hpp"
 
@@ -122,6 +123,7 @@ class Checker {
       if (pool.access_log && !pool.access_log->path.empty())
         check_log_file(pool.access_log->path, name + ".access_log.path");
       std::visit([&](const auto& app) { check_app(app, pool, name); }, pool.app);
+      check_keys_fit(config_, pool, diagnostics_);
     }
     sort_diagnostics(diagnostics_, config_.sources);
     return std::move(diagnostics_);
@@ -271,6 +273,10 @@ class Checker {
       if (!is_name_below(page))
         complain(where, fmt::format("the error page {} is no file of the root", in_quotes(page)), kNameBelowHint);
     }
+  }
+
+  void check_app(const ExecConfig& app, const PoolConfig& pool, const std::string& /*name*/) {
+    check_exec(config_, pool, app, diagnostics_);
   }
 
   void check_app(const RespondConfig& app, const PoolConfig& pool, const std::string& name) {

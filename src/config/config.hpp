@@ -48,15 +48,15 @@ struct ListenerConfig {
   std::uint32_t backlog = 4096;
   bool reuse_address = true;
   bool v6only = true;
-  Duration defer_accept = std::chrono::seconds{1};  // TCP_DEFER_ACCEPT; 0 is off
-  bool keepalive = true;                            // SO_KEEPALIVE
-  bool nodelay = true;                              // TCP_NODELAY
-  bool free_bind = false;                           // IP_FREEBIND
-  std::optional<ByteSize> receive_buffer = {};      // SO_RCVBUF; nothing: the kernel's
-  std::optional<ByteSize> send_buffer = {};         // SO_SNDBUF; nothing: the kernel's
-  std::uint32_t mode = 0666;                        // of a UNIX socket file
-  std::string owner = {};                           // of a UNIX socket file; empty: the user of the master
-  std::string group = {};                           // of a UNIX socket file; empty: its group
+  std::optional<Duration> defer_accept = {};    // TCP_DEFER_ACCEPT; 0 is off; nothing: on where the client speaks first
+  bool keepalive = true;                        // SO_KEEPALIVE
+  bool nodelay = true;                          // TCP_NODELAY
+  bool free_bind = false;                       // IP_FREEBIND
+  std::optional<ByteSize> receive_buffer = {};  // SO_RCVBUF; nothing: the kernel's
+  std::optional<ByteSize> send_buffer = {};     // SO_SNDBUF; nothing: the kernel's
+  std::uint32_t mode = 0666;                    // of a UNIX socket file
+  std::string owner = {};                       // of a UNIX socket file; empty: the user of the master
+  std::string group = {};                       // of a UNIX socket file; empty: its group
   Position position = {};
 };
 
@@ -136,8 +136,29 @@ struct RespondConfig {
   std::string body = {};
 };
 
+// What a program of an exec pool gets: one connection as its input and output, or the pool's listening sockets.
+enum class ExecStyle : std::uint8_t { kConnection, kListener };
+inline constexpr EnumText<ExecStyle, 2> kExecStyleText{
+    {{{ExecStyle::kConnection, "connection"}, {ExecStyle::kListener, "listener"}}}};
+
+// Table `exec`: any program.
+struct ExecConfig {
+  std::vector<std::string> command = {};  // its name or path, then its arguments
+  ExecStyle style = ExecStyle::kConnection;
+  NamedTexts env = {};
+  std::vector<std::string> pass_env = {"PATH", "LANG", "TZ"};  // of the master's environment
+  std::string cwd = "/";
+  std::uint32_t spare = 4;                                  // connection: workers that wait for a connection
+  std::uint32_t max_connections = 100;                      // connection: programs at once
+  std::uint32_t max_per_address = 0;                        // connection: of them for one client's address; 0: no limit
+  std::optional<Duration> ready = std::chrono::seconds{1};  // listener: alive so long; nothing: when it says READY=1
+  bool nonblocking = false;                                 // listener: O_NONBLOCK of the sockets
+  std::string stop_signal = "TERM";                         // os::signal_number() knows it
+  Position command_position = {};
+};
+
 // What a pool runs. One alternative for each app table.
-using AppConfig = std::variant<StaticConfig, RespondConfig>;
+using AppConfig = std::variant<StaticConfig, RespondConfig, ExecConfig>;
 
 // Table `access_log`: one line for each answer.
 struct AccessLogConfig {

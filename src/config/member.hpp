@@ -1,4 +1,4 @@
-// Turns a member pointer into the type-erased Access of a schema key. For config/schema.cpp alone.
+// Turns a member pointer into the type-erased Access of a schema key. For the schema*.cpp files alone.
 #pragma once
 
 #include <array>
@@ -32,6 +32,9 @@ constexpr const auto& text_table(UnderscoreHeaders /*type*/) {
 }
 constexpr const auto& text_table(Symlinks /*type*/) {
   return kSymlinksText;
+}
+constexpr const auto& text_table(ExecStyle /*type*/) {
+  return kExecStyleText;
 }
 
 template <class Enum, std::size_t N>

@@ -18,10 +18,12 @@ std::string key_text(std::string_view name) {
 class Printer {
  public:
   void print(const Section& section, const void* owner, const std::string& path) {
+    const auto fits = [&](const Key& key) { return section.fits == nullptr || section.fits(key, owner); };
     for (const Key& key : section.keys)
-      if (key.access.get != nullptr) text_ += fmt::format("{} = {}\n", key.name, toml_text(key, key.access.get(owner)));
+      if (key.access.get != nullptr && fits(key))
+        text_ += fmt::format("{} = {}\n", key.name, toml_text(key, key.access.get(owner)));
     for (const Key& key : section.keys)
-      if (key.section != nullptr) print_parts(key, owner, path);
+      if (key.section != nullptr && fits(key)) print_parts(key, owner, path);
   }
 
   [[nodiscard]] std::string take() { return std::move(text_); }

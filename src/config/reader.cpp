@@ -293,6 +293,7 @@ class Reader {
       return;
     }
     note(name, at(node.source()));
+    if (key.access.place != nullptr) key.access.place(owner, at(node.source()));
     if (!number_of_entries_is_good(key, *array, name)) return;
     std::vector<std::string> texts;
     for (const toml::node& element : *array) {

@@ -63,6 +63,8 @@ constexpr Section kLog{
 
 // ---- entries of `listen`
 
+constexpr std::array kAutoDefer{
+    Word{.text = "auto", .doc = "`\"1s\"` where the client speaks first (HTTP), off for `exec`"}};
 constexpr std::array kKernelBuffer{Word{.text = "auto", .doc = "the kernel sizes the buffer"}};
 constexpr Range kBuffer{.least = kKibibyte, .most = kGibibyte};
 
@@ -91,6 +93,8 @@ constexpr std::array kListenKeys{
     Key{.name = "defer_accept",
         .access = member<&ListenerConfig::defer_accept>(),
         .range = {0, kHour},
+        .words = kAutoDefer,
+        .example = R"("0")",
         .doc =
             "TCP_DEFER_ACCEPT: hand a connection over when its first bytes have arrived, or after this time, rounded "
             "up to seconds. `\"0\"` turns it off."},
@@ -569,9 +573,15 @@ constexpr std::array kPoolKeys{
         .section = &kRespond,
         .example = R"({ status = 503, body = "back at noon\n" })",
         .doc = "Give the same answer to every request, see [respond](#respond)."},
+    Key{.name = "exec",
+        .access = alternative<&PoolConfig::app, ExecConfig>(),
+        .presence = Presence::kOneOf,
+        .section = &kExecSection,
+        .example = R"({ command = ["/bin/date"] })",
+        .doc = "Run any program, see [exec](#exec)."},
 };
 
-constexpr std::array<std::string_view, 5> kLaterPoolKeys{"wsgi", "exec", "module", "echo", "status"};
+constexpr std::array<std::string_view, 4> kLaterPoolKeys{"wsgi", "module", "echo", "status"};
 
 constexpr Section kPool{
     .title = "[pool.NAME]",
@@ -584,6 +594,7 @@ constexpr Section kPool{
     .label = MemberAccess<&PoolConfig::name>::label,
     .set_label = MemberAccess<&PoolConfig::name>::set_label,
     .place = MemberAccess<&PoolConfig::position>::place,
+    .fits = fits_pool,
 };
 
 // ---- top level

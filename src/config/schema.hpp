@@ -88,7 +88,7 @@ struct Key {
   std::span<const Word> words = {};
   const Section* section = nullptr;              // of the parts
   TakesEffect takes_effect = TakesEffect::kReload;
-  bool any_text = false;          // of a text: may have line ends and other control characters
+  bool any_text = false;          // of texts: may have line ends and other control characters; of a list: empty ones
   std::string_view example = {};  // as TOML source; empty: the default serves
   std::string_view doc = {};
 };
@@ -105,12 +105,19 @@ struct Section {
   std::string_view (*label)(const void* owner) = nullptr;
   void (*set_label)(void* owner, std::string_view label) = nullptr;
   void (*place)(void* owner, const Position& position) = nullptr;
+  // Whether the key says something about this object; nullptr: all keys do. One that does not is an error when written
+  // (config/check.cpp), and is not printed.
+  bool (*fits)(const Key& key, const void* owner) = nullptr;
 
   [[nodiscard]] const Key* find(std::string_view name) const;
 };
 
 // The whole file; its object is a Config.
 [[nodiscard]] const Section& root_section();
+
+// The app table `exec`, and which keys of [pool.NAME] an exec pool has: schema_exec.cpp.
+extern const Section kExecSection;
+[[nodiscard]] bool fits_pool(const Key& key, const void* pool);
 
 // Whether a pool may have this name: [A-Za-z0-9_-]{1,64}. Names go into log fields, status lines and file names.
 [[nodiscard]] bool is_pool_name(std::string_view name);

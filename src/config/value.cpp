@@ -177,7 +177,7 @@ Result<Value> parse_text(const Key& key, std::string_view name, const std::strin
   if (!key.any_text && std::ranges::any_of(text, is_control))
     return failure(fmt::format("{} = {} has a control character", name, in_quotes(text)), "write printable text");
   if (key.access.kind == Kind::kTexts) {
-    if (text.empty()) return failure(fmt::format("{} is empty", name), "leave the entry out");
+    if (text.empty() && !key.any_text) return failure(fmt::format("{} is empty", name), "leave the entry out");
     return Value{text};
   }
   if (key.access.kind == Kind::kTextMap) return Value{text};  // the range is that of the table

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <utility>
+#include <variant>
 
 #include "config/check.hpp"
 #include "log/access_format.hpp"
@@ -12,19 +13,27 @@
 namespace prong::master {
 namespace {
 
-net::ListenOptions to_options(const config::ListenerConfig& from) {
-  net::ListenOptions options{.backlog = from.backlog,
-                             .reuse_address = from.reuse_address,
-                             .v6only = from.v6only,
-                             .defer_accept = from.defer_accept,
-                             .keepalive = from.keepalive,
-                             .nodelay = from.nodelay,
-                             .free_bind = from.free_bind,
-                             .receive_buffer = from.receive_buffer,
-                             .send_buffer = from.send_buffer,
-                             .mode = from.mode,
-                             .owner = std::nullopt,
-                             .group = std::nullopt};
+// Whether a client of the pool always sends before the server does, so that a connection without bytes is not worth
+// waking anybody for. What a program expects is not known.
+bool client_speaks_first(const config::AppConfig& app) {
+  return !std::holds_alternative<config::ExecConfig>(app);
+}
+
+net::ListenOptions to_options(const config::ListenerConfig& from, const config::AppConfig& app) {
+  constexpr Duration kDeferAccept = std::chrono::seconds{1};
+  net::ListenOptions options{
+      .backlog = from.backlog,
+      .reuse_address = from.reuse_address,
+      .v6only = from.v6only,
+      .defer_accept = from.defer_accept.value_or(client_speaks_first(app) ? kDeferAccept : Duration::zero()),
+      .keepalive = from.keepalive,
+      .nodelay = from.nodelay,
+      .free_bind = from.free_bind,
+      .receive_buffer = from.receive_buffer,
+      .send_buffer = from.send_buffer,
+      .mode = from.mode,
+      .owner = std::nullopt,
+      .group = std::nullopt};
   // That they exist is config::check()'s finding; a failure here would only repeat it.
   if (!from.owner.empty()) {
     if (auto user = os::find_user(from.owner)) options.owner = user->uid;
@@ -49,7 +58,7 @@ class ListenerPlanner {
         continue;
       }
       note_duplicate(*address, listener);
-      planned.push_back({.address = std::move(*address), .options = to_options(listener)});
+      planned.push_back({.address = std::move(*address), .options = to_options(listener, pool.app)});
     }
     return planned;
   }

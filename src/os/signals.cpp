@@ -8,23 +8,43 @@
 
 namespace prong::os {
 
+namespace {
+
+struct Named {
+  int number;
+  std::string_view name;
+};
+constexpr std::array kNames{
+    Named{SIGHUP, "SIGHUP"},   Named{SIGINT, "SIGINT"},       Named{SIGQUIT, "SIGQUIT"}, Named{SIGILL, "SIGILL"},
+    Named{SIGTRAP, "SIGTRAP"}, Named{SIGABRT, "SIGABRT"},     Named{SIGBUS, "SIGBUS"},   Named{SIGFPE, "SIGFPE"},
+    Named{SIGKILL, "SIGKILL"}, Named{SIGUSR1, "SIGUSR1"},     Named{SIGSEGV, "SIGSEGV"}, Named{SIGUSR2, "SIGUSR2"},
+    Named{SIGPIPE, "SIGPIPE"}, Named{SIGALRM, "SIGALRM"},     Named{SIGTERM, "SIGTERM"}, Named{SIGCHLD, "SIGCHLD"},
+    Named{SIGCONT, "SIGCONT"}, Named{SIGSTOP, "SIGSTOP"},     Named{SIGTSTP, "SIGTSTP"}, Named{SIGTTIN, "SIGTTIN"},
+    Named{SIGTTOU, "SIGTTOU"}, Named{SIGXCPU, "SIGXCPU"},     Named{SIGXFSZ, "SIGXFSZ"}, Named{SIGSYS, "SIGSYS"},
+    Named{SIGPWR, "SIGPWR"},   Named{SIGSTKFLT, "SIGSTKFLT"}, Named{SIGIO, "SIGIO"},     Named{SIGWINCH, "SIGWINCH"},
+    Named{SIGURG, "SIGURG"},   Named{SIGVTALRM, "SIGVTALRM"}, Named{SIGPROF, "SIGPROF"}};
+
+constexpr std::string_view kPrefix = "SIG";
+
+}  // namespace
+
 std::string_view signal_name(int number) {
-  struct Named {
-    int number;
-    std::string_view name;
-  };
-  static constexpr std::array kNames{
-      Named{SIGHUP, "SIGHUP"},   Named{SIGINT, "SIGINT"},       Named{SIGQUIT, "SIGQUIT"}, Named{SIGILL, "SIGILL"},
-      Named{SIGTRAP, "SIGTRAP"}, Named{SIGABRT, "SIGABRT"},     Named{SIGBUS, "SIGBUS"},   Named{SIGFPE, "SIGFPE"},
-      Named{SIGKILL, "SIGKILL"}, Named{SIGUSR1, "SIGUSR1"},     Named{SIGSEGV, "SIGSEGV"}, Named{SIGUSR2, "SIGUSR2"},
-      Named{SIGPIPE, "SIGPIPE"}, Named{SIGALRM, "SIGALRM"},     Named{SIGTERM, "SIGTERM"}, Named{SIGCHLD, "SIGCHLD"},
-      Named{SIGCONT, "SIGCONT"}, Named{SIGSTOP, "SIGSTOP"},     Named{SIGTSTP, "SIGTSTP"}, Named{SIGTTIN, "SIGTTIN"},
-      Named{SIGTTOU, "SIGTTOU"}, Named{SIGXCPU, "SIGXCPU"},     Named{SIGXFSZ, "SIGXFSZ"}, Named{SIGSYS, "SIGSYS"},
-      Named{SIGPWR, "SIGPWR"},   Named{SIGSTKFLT, "SIGSTKFLT"}, Named{SIGIO, "SIGIO"},     Named{SIGWINCH, "SIGWINCH"},
-      Named{SIGURG, "SIGURG"},   Named{SIGVTALRM, "SIGVTALRM"}, Named{SIGPROF, "SIGPROF"}};
   for (const Named& entry : kNames)
     if (entry.number == number) return entry.name;
   return number >= SIGRTMIN && number <= SIGRTMAX ? "real-time signal" : "SIG?";
+}
+
+std::optional<int> signal_number(std::string_view name) {
+  if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
+  for (const Named& entry : kNames)
+    if (entry.name.substr(kPrefix.size()) == name) return entry.number;
+  return std::nullopt;
+}
+
+std::vector<std::string_view> signal_names() {
+  std::vector<std::string_view> names;
+  for (const Named& entry : kNames) names.push_back(entry.name.substr(kPrefix.size()));
+  return names;
 }
 
 void block_all_signals() {

@@ -17,6 +17,10 @@ namespace prong::os {
 
 // "SIGTERM"; "SIG?" for a number that has no name.
 [[nodiscard]] std::string_view signal_name(int number);
+// The number of a signal of that name, with or without "SIG": "TERM". Nothing for a name that is not known.
+[[nodiscard]] std::optional<int> signal_number(std::string_view name);
+// All names that signal_number() knows, without "SIG".
+[[nodiscard]] std::vector<std::string_view> signal_names();
 
 // What a signalfd told: which signal, and who sent it (0 when the kernel did).
 struct ReceivedSignal {

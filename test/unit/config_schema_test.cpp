@@ -49,12 +49,16 @@ const Section& section_of(std::string_view path) {
   return *section;
 }
 
+bool fits(const Section& section, const Key& key, const void* object) {
+  return section.fits == nullptr || section.fits(key, object);
+}
+
 // Calls visit(section, object, path) for each table of a configuration.
 using Visit = std::function<void(const Section& section, void* object, const std::string& path)>;
 void walk(const Section& section, void* object, const std::string& path, const Visit& visit) {
   visit(section, object, path);
   for (const Key& key : section.keys) {
-    if (key.section == nullptr) continue;
+    if (key.section == nullptr || !fits(section, key, object)) continue;
     for (std::size_t i = 0; i < key.access.parts(object); ++i)
       walk(*key.section, const_cast<void*>(key.access.part(object, i)),  // NOLINT: the config is ours
            path + std::string{key.name} + " ", visit);
@@ -70,6 +74,13 @@ Config example() {
 Config example_of_respond() {
   Config config = example();
   config.pools.front().app = RespondConfig{};
+  return config;
+}
+
+Config example_of_exec(ExecStyle style) {
+  Config config = example();
+  config.pools.front().access_log.reset();
+  config.pools.front().app = ExecConfig{.command = {"/bin/date"}, .style = style};
   return config;
 }
 
@@ -106,7 +117,7 @@ std::vector<Value> values_of(const Key& key) {
       add(std::string{"/srv/a b/\"x\""});
       break;
     case Kind::kTexts:
-      add(std::vector<std::string>{});
+      if (key.range.least == 0) add(std::vector<std::string>{});
       add(std::vector<std::string>{"a", "b\\\"c"});
       break;
     case Kind::kTextMap:
@@ -138,6 +149,7 @@ TEST_CASE("every member of every struct is a key, but for names and positions") 
   CHECK(section_of("pool.static").keys.size() == member_count<StaticConfig>() - 1);  // root_position
   CHECK(section_of("pool.respond").keys.size() == member_count<RespondConfig>());
   CHECK(section_of("pool.access_log").keys.size() == member_count<AccessLogConfig>());
+  CHECK(section_of("pool.exec").keys.size() == member_count<ExecConfig>() - 1);  // command_position
   const std::size_t apps = std::variant_size_v<AppConfig>;
   CHECK(section_of("pool").keys.size() == member_count<PoolConfig>() - 1 + apps - 2);  // app; name, position
   CHECK(root_section().keys.size() == member_count<Config>() - 2 + 1);                 // sources, positions; include
@@ -160,12 +172,13 @@ TEST_CASE("every key is documented, and no name stands twice in a table") {
 }
 
 TEST_CASE("every value of every key is printed, loads back, and is one line of a diff") {
-  const Config original = GENERATE(example(), example_of_respond());
+  const Config original = GENERATE(example(), example_of_respond(), example_of_exec(ExecStyle::kConnection),
+                                   example_of_exec(ExecStyle::kListener));
   Config changed = original;
   std::size_t keys = 0;
   walk(root_section(), &changed, "", [&](const Section& section, void* object, const std::string& path) {
     for (const Key& key : section.keys) {
-      if (key.access.get == nullptr) continue;
+      if (key.access.get == nullptr || !fits(section, key, object)) continue;  // the latter are not printed
       ++keys;
       const Value before = key.access.get(object);
       for (const Value& value : values_of(key)) {
@@ -183,7 +196,12 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
       key.access.set(object, before);
     }
   });
-  CHECK(keys == (std::holds_alternative<RespondConfig>(original.pools.front().app) ? 63 : 74));
+  struct Count {
+    std::size_t operator()(const StaticConfig& /*app*/) const { return 74; }
+    std::size_t operator()(const RespondConfig& /*app*/) const { return 63; }
+    std::size_t operator()(const ExecConfig& /*app*/) const { return 35; }
+  };
+  CHECK(keys == std::visit(Count{}, original.pools.front().app));
 }
 
 TEST_CASE("defaults are in the range of their key") {
@@ -212,7 +230,7 @@ TEST_CASE("examples of the schema are good configuration") {
       if (key.example.empty()) continue;
       std::string text = prefix->second + std::string{key.name} + " = " + std::string{key.example} + "\n";
       if (key.name != "listen") text += "pool.a.listen = [\"127.0.0.1:80\"]\n";
-      if (key.name != "static" && key.name != "respond") text += "pool.a.static.root = \"/\"\n";
+      if (key.presence != Presence::kOneOf) text += "pool.a.static.root = \"/\"\n";
       CAPTURE(text);
       CHECK(errors_of(load_text(text, "t.toml")).empty());
     }
@@ -228,7 +246,8 @@ TEST_CASE("the JSON Schema is JSON and knows the keys, their defaults and their 
   for (const Key& key : section_of("pool").keys) CHECK(pool.at("properties").contains(std::string{key.name}));
   CHECK(pool.at("properties").size() == section_of("pool").keys.size());
   CHECK(pool.at("required") == nlohmann::json{"listen"});
-  CHECK(pool.at("oneOf") == nlohmann::json::parse(R"([{"required": ["static"]}, {"required": ["respond"]}])"));
+  CHECK(pool.at("oneOf") ==
+        nlohmann::json::parse(R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["exec"]}])"));
   CHECK(pool.at("properties").at("workers").at("default") == "auto");
   CHECK(pool.at("properties").at("workers").at("anyOf") ==
         nlohmann::json::parse(R"([{"enum": ["auto"]}, {"type": "integer", "minimum": 1, "maximum": 1024}])"));

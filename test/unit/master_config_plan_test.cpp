@@ -74,10 +74,21 @@ TEST_CASE("the defaults of a listener are those of the configuration") {
   CHECK(options.backlog == defaults.backlog);
   CHECK(options.reuse_address == defaults.reuse_address);
   CHECK(options.v6only == defaults.v6only);
-  CHECK(options.defer_accept == defaults.defer_accept);
   CHECK(options.keepalive == defaults.keepalive);
   CHECK(options.nodelay == defaults.nodelay);
   CHECK(options.mode == defaults.mode);
+}
+
+TEST_CASE("a program may speak first, so its connections are not held back unless the listener says so") {
+  const auto defer_accept = [](const std::string& listen, const std::string& app) {
+    const Planned planned = plan_of("[pool.a]\nlisten = [" + listen + "]\n" + app);
+    REQUIRE(planned.diagnostics.empty());
+    return planned.plan.listeners.at(0).at(0).options.defer_accept;
+  };
+  const std::string exec = "exec.command = [\"/bin/date\"]";
+  CHECK(defer_accept("\"127.0.0.1:80\"", "respond = {}") == Duration{1'000});
+  CHECK(defer_accept("\"127.0.0.1:80\"", exec) == Duration{0});
+  CHECK(defer_accept("{ address = \"127.0.0.1:80\", defer_accept = \"2s\" }", exec) == Duration{2'000});
 }
 
 TEST_CASE("an address that is none is told at its place, with what to write") {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <string>
@@ -18,7 +19,14 @@ TEST_CASE("every signal has its name") {
     // glibc says POLL and IO to the same number, and so do we.
     const std::string name = number == SIGIO ? "SIGIO" : std::string{"SIG"} + sigabbrev_np(number);
     CHECK(signal_name(number) == name);
+    CHECK(signal_number(name) == number);
+    CHECK(signal_number(name.substr(3)) == number);
+    CHECK(std::ranges::count(signal_names(), name.substr(3)) == 1);
   }
+}
+
+TEST_CASE("a text that names no signal has no number") {
+  for (const char* name : {"", "SIG", "term", "SIGTERMS", "15"}) CHECK(signal_number(name) == std::nullopt);
 }
 
 TEST_CASE("a number that is no signal has no name, and real-time signals share one") {
