@@ -75,6 +75,13 @@ void ignore_signal(int number) {
   (void)sigaction(number, &action, nullptr);
 }
 
+void catch_signal(int number, void (*handler)(int)) {
+  struct sigaction action{};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  (void)sigaction(number, &action, nullptr);
+}
+
 Result<SignalFd> SignalFd::create(std::initializer_list<int> numbers) {
   sigset_t set;
   sigemptyset(&set);

@@ -38,6 +38,8 @@ void unblock_all_signals();
 // SIG_DFL for every signal. Ignored signals survive execve(2) and masks survive fork(2), so both have to be undone.
 void reset_signal_dispositions();
 void ignore_signal(int number);
+// Calls `handler`, which may call only async-signal-safe functions; system calls that it interrupts go on (SA_RESTART).
+void catch_signal(int number, void (*handler)(int));
 
 class SignalFd {
  public:

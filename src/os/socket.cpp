@@ -62,6 +62,14 @@ Result<SocketAddress> local_address(int fd) {
   return address;
 }
 
+std::optional<ucred> peer_credentials(int fd) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  // Sockets of other families answer too, with a process 0.
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 || credentials.pid == 0) return std::nullopt;
+  return credentials;
+}
+
 Result<void> set_option(int fd, int level, int option, std::string_view name, int value) {
   if (::setsockopt(fd, level, option, &value, sizeof value) != 0)
     return failure(system_error(fmt::format("cannot set {} to {}", name, value), errno));

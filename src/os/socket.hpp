@@ -33,6 +33,8 @@ struct SocketAddress {
 [[nodiscard]] Result<void> connect_socket(int fd, const SocketAddress& address);
 [[nodiscard]] Result<void> listen_on(int fd, int backlog);
 [[nodiscard]] Result<SocketAddress> local_address(int fd);
+// The process that connected a UNIX socket, as it was then (SO_PEERCRED, unix(7)). Nothing for other sockets.
+[[nodiscard]] std::optional<ucred> peer_credentials(int fd);
 // `name` is for the message: "TCP_DEFER_ACCEPT".
 [[nodiscard]] Result<void> set_option(int fd, int level, int option, std::string_view name, int value);
 [[nodiscard]] Result<int> get_option(int fd, int level, int option);

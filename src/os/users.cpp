@@ -54,7 +54,8 @@ auto look_up(const std::string& what, const Call& call, const Use& use)
 }
 
 User user_of(const passwd& entry) {
-  return {.uid = entry.pw_uid, .gid = entry.pw_gid, .home = entry.pw_dir, .name = entry.pw_name};
+  return {
+      .uid = entry.pw_uid, .gid = entry.pw_gid, .home = entry.pw_dir, .shell = entry.pw_shell, .name = entry.pw_name};
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ struct User {
   uid_t uid = 0;
   gid_t gid = 0;  // the primary group
   std::string home;
+  std::string shell;
   std::string name;
 };
 

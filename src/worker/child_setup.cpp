@@ -10,9 +10,11 @@
 #include <cerrno>
 #include <csignal>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "log/log.hpp"
+#include "os/execute.hpp"
 #include "os/process.hpp"
 #include "os/signals.hpp"
 #include "os/users.hpp"
@@ -36,16 +38,18 @@ void on_parent_death(int /*number*/) {
   (void)::setitimer(ITIMER_REAL, &limit, nullptr);
 }
 
-void set_dispositions() {
+// For a signal that is to do nothing here and to have its default disposition in a program that this process becomes:
+// one that is caught gets it from execve(2), one that is ignored would stay ignored.
+void take_no_notice(int /*number*/) {}
+
+void set_dispositions(const config::PoolConfig& pool) {
   os::reset_signal_dispositions();
+  const bool becomes_program = std::holds_alternative<config::ExecConfig>(pool.app);
   // Whoever sends one of these to the whole process group, or to every "prongd", means the master. PIPE and XFSZ: a
   // client that closed early, and a file that has reached its limit, are an errno.
   for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGTSTP, SIGPIPE, SIGXFSZ})
-    os::ignore_signal(number);
-  struct sigaction action{};
-  action.sa_handler = on_parent_death;
-  action.sa_flags = SA_RESTART;
-  (void)::sigaction(parent_death_signal(), &action, nullptr);
+    becomes_program ? os::catch_signal(number, take_no_notice) : os::ignore_signal(number);
+  os::catch_signal(parent_death_signal(), on_parent_death);
 }
 
 // TERM is read from a signalfd; everything else acts.
@@ -70,15 +74,22 @@ Result<void> take_standard_input_away() {
 Result<void> close_everything_else(const ipc::Inheritance& inheritance) {
   std::vector<int> keep{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, inheritance.channel_fd};
   keep.insert(keep.end(), inheritance.log_fds.begin(), inheritance.log_fds.end());
+  if (inheritance.stderr_fd >= 0) keep.push_back(inheritance.stderr_fd);
   if (inheritance.access_log_fd >= 0) keep.push_back(inheritance.access_log_fd);
   for (const ipc::InheritedListener& listener : inheritance.listeners) keep.push_back(listener.fd);
   return os::close_all_except(keep);
 }
 
-Result<void> set_rlimits(const config::RlimitsConfig& rlimits) {
-  auto descriptors =
-      rlimits.nofile ? os::set_resource_limit(RLIMIT_NOFILE, "nofile", *rlimits.nofile) : os::raise_descriptor_limit();
-  if (!descriptors) return descriptors;
+// A program keeps the master's soft limit of descriptors: it may be one that uses select(2).
+Result<void> set_descriptor_limit(const config::PoolConfig& pool) {
+  if (pool.rlimits.nofile) return os::set_resource_limit(RLIMIT_NOFILE, "nofile", *pool.rlimits.nofile);
+  if (std::holds_alternative<config::ExecConfig>(pool.app)) return {};
+  return os::raise_descriptor_limit();
+}
+
+Result<void> set_rlimits(const config::PoolConfig& pool) {
+  if (auto set = set_descriptor_limit(pool); !set) return set;
+  const config::RlimitsConfig& rlimits = pool.rlimits;
   if (rlimits.core)
     if (auto set = os::set_resource_limit(RLIMIT_CORE, "core", rlimits.core->bytes); !set) return set;
   if (rlimits.address_space)
@@ -102,8 +113,14 @@ Result<void> change_user(const config::PoolConfig& pool) {
   return os::become(credentials);
 }
 
-Result<void> bind_life_to_master(pid_t master) {
-  if (auto set = os::set_parent_death_signal(parent_death_signal()); !set) return set;
+// The setting survives an exec, so that a program gets the signal that stops it.
+int death_signal_of(const config::PoolConfig& pool) {
+  const auto* exec = std::get_if<config::ExecConfig>(&pool.app);
+  return exec == nullptr ? parent_death_signal() : os::signal_number(exec->stop_signal).value_or(SIGTERM);
+}
+
+Result<void> bind_life_to_master(pid_t master, int death_signal) {
+  if (auto set = os::set_parent_death_signal(death_signal); !set) return set;
   if (!os::parent_is(master)) return failure("the master died before the worker had started");
   return {};
 }
@@ -117,20 +134,23 @@ Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::Poo
   os::set_process_title(
       fmt::format("prongd: {}/worker[{}] gen={}", inheritance.pool, inheritance.slot, inheritance.generation));
   // 2. Dispositions while everything is still blocked: a signal of the first moment meets the right one.
-  set_dispositions();
+  set_dispositions(pool);
   // 3. Nothing of the master's: not its epoll, not its signalfd, not the channels of siblings.
   if (auto done = close_everything_else(inheritance); !done) return done;
   if (auto done = take_standard_input_away(); !done) return done;
-  // 4. Files of the application get the mode that the pool says.
+  // 4. What a program starts belongs to it: its process group, which is ours, is what the master stops as a whole.
+  if (std::holds_alternative<config::ExecConfig>(pool.app))
+    if (auto done = os::start_session(); !done) return done;
+  // 5. Files of the application get the mode that the pool says.
   (void)::umask(static_cast<mode_t>(pool.umask));
-  // 5. Limits before the user: raising one needs privileges.
-  if (auto done = set_rlimits(pool.rlimits); !done) return done;
-  // 6. Groups, gid, uid, in this order; then no program that it runs can get privileges back.
+  // 6. Limits before the user: raising one needs privileges.
+  if (auto done = set_rlimits(pool); !done) return done;
+  // 7. Groups, gid, uid, in this order; then no program that it runs can get privileges back.
   if (auto done = change_user(pool); !done) return done;
   if (auto done = os::forbid_new_privileges(); !done) return done;
-  // 7. After the change of user, which would clear it (prctl(2)).
-  if (auto done = bind_life_to_master(inheritance.master_pid); !done) return done;
-  // 8. Last: from here on signals arrive.
+  // 8. After the change of user, which would clear it (prctl(2)).
+  if (auto done = bind_life_to_master(inheritance.master_pid, death_signal_of(pool)); !done) return done;
+  // 9. Last: from here on signals arrive.
   set_mask();
   return {};
 }

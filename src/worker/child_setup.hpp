@@ -9,7 +9,8 @@ namespace prong::worker {
 
 // Runs once, first thing in the child, with all signals blocked as the fork left them. After it the process has
 // exactly: descriptors 0 to 2, the channel, the listeners and the log; TERM blocked and nothing else; default
-// dispositions but for the signals of docs/signals.md, which are ignored; the pool's user, groups, umask and rlimits;
+// dispositions but for the signals of docs/signals.md, which are ignored (in a pool
+// that runs programs: caught, and nothing done); the pool's user, groups, umask and rlimits;
 // none of systemd's variables (the master took them out of the environment).
 [[nodiscard]] Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::PoolConfig& pool);
 

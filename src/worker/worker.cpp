@@ -8,6 +8,7 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "ipc/channel.hpp"
@@ -15,6 +16,7 @@
 #include "worker/application_threads.hpp"
 #include "worker/child_setup.hpp"
 #include "worker/event_loop.hpp"
+#include "worker/exec_worker.hpp"
 
 namespace prong::worker {
 namespace {
@@ -103,11 +105,19 @@ int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& p
   return 0;
 }
 
+int run_exec(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, const config::ExecConfig& exec,
+             ipc::Channel channel) {
+  auto status = run_program(inheritance, pool, exec, channel);
+  return status ? *status : give_up(channel, status.error());
+}
+
 }  // namespace
 
 int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load) {
   ipc::Channel channel{os::UniqueFd{inheritance.channel_fd}};
   if (auto done = set_up_child(inheritance, pool); !done) return give_up(channel, done.error());
+  if (const auto* exec = std::get_if<config::ExecConfig>(&pool.app))
+    return run_exec(inheritance, pool, *exec, std::move(channel));
   switch (pool.concurrency) {
     case config::Concurrency::kEvent:
       return run_event(inheritance, pool, std::move(channel), load);
