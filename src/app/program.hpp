@@ -19,10 +19,10 @@ namespace prong::app {
 using Variable = std::pair<std::string, std::string>;
 
 struct ProgramSettings {
-  std::vector<std::string> command;  // its name or path, then its arguments; not empty
-  std::vector<Variable> env;
-  std::vector<std::string> pass_env;  // names
-  std::optional<os::User> user;       // whom HOME, USER, LOGNAME and SHELL are about
+  std::vector<std::string> command = {};  // its name or path, then its arguments; not empty
+  std::vector<Variable> env = {};
+  std::vector<std::string> pass_env = {};  // names
+  std::optional<os::User> user = {};       // whom HOME, USER, LOGNAME and SHELL are about
 };
 
 // What a program gets when nobody says a PATH: where Debian's login(1) and systemd look (login.defs(5),

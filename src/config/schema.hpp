@@ -115,7 +115,7 @@ struct Section {
 // The whole file; its object is a Config.
 [[nodiscard]] const Section& root_section();
 
-// The app table `exec`, and which keys of [pool.NAME] an exec pool has: schema_exec.cpp.
+// The app table `exec`, and which keys of [pool.NAME] say something about a pool: schema_exec.cpp.
 extern const Section kExecSection;
 [[nodiscard]] bool fits_pool(const Key& key, const void* pool);
 

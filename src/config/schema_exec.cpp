@@ -112,9 +112,14 @@ constexpr Section kExecSection{
     .fits = fits_exec,
 };
 
-bool fits_pool(const Key& key, const void* pool) {
-  const auto* exec = std::get_if<ExecConfig>(&static_cast<const PoolConfig*>(pool)->app);
-  if (exec == nullptr || key.presence == Presence::kOneOf) return true;
+bool fits_pool(const Key& key, const void* owner) {
+  const auto& pool = *static_cast<const PoolConfig*>(owner);
+  const auto* exec = std::get_if<ExecConfig>(&pool.app);
+  if (key.presence == Presence::kOneOf) return true;
+  if (exec == nullptr) {
+    if (key.name == "threads") return pool.concurrency == Concurrency::kThread;
+    return key.name != "request_timeout" || pool.concurrency != Concurrency::kEvent;
+  }
   if (key.name == "workers") return exec->style == ExecStyle::kListener;
   return std::ranges::find(kExecPoolKeys, key.name) != kExecPoolKeys.end();
 }
