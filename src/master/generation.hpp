@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,12 +15,30 @@
 #include "ipc/channel.hpp"
 #include "ipc/scoreboard.hpp"
 #include "log/log.hpp"
+#include "master/obituary.hpp"
 #include "master/pool_policy.hpp"
+#include "master/program_output.hpp"
 #include "master/slot_machine.hpp"
 #include "master/stop_plan.hpp"
 #include "os/clock.hpp"
+#include "os/notify_socket.hpp"
 
 namespace prong::master {
+
+// What the master keeps of a worker in a pool that runs programs.
+struct Program {
+  ProgramKind kind = ProgramKind::kNone;  // what the worker has become
+  os::TimePoint since;                    // when it did
+  std::string client;                     // kConnection: the address that it serves
+  int asked_by = 0;                       // the signal that the master sent it to stop
+  std::optional<ProgramOutput> output;
+  std::uint64_t output_key = 0;
+  std::optional<os::TimePoint> output_resume;  // not watched until then
+  os::NotifySocket notify;
+  std::uint64_t notify_key = 0;
+  std::string status;                      // what it said last about itself
+  std::optional<os::TimePoint> ready_due;  // it is ready when it is still there
+};
 
 // A place in a pool that holds at most one live worker. `state` is set by Supervisor::apply() and nowhere else.
 struct Slot {
@@ -30,7 +49,7 @@ struct Slot {
 
   // Of the worker that holds it; empty when vacant or in backoff.
   pid_t pid = 0;
-  std::uint64_t serial = 0;  // its key in the epoll set, never used twice
+  std::uint64_t channel_key = 0;
   ipc::Channel channel;
   std::optional<ipc::Scoreboard> scoreboard;
   os::TimePoint forked_at;
@@ -47,16 +66,39 @@ struct Slot {
   std::uint64_t asked_to_retire = 0;  // the order among those that want to retire
   std::string retirement_reason;
   bool told_that_it_stays = false;  // the operator, that its replacement could not start
+  Program program;
 };
 
 struct Pool {
+  Pool() = default;
+  // Moved only: said here, because a deque looks copyable whatever it holds.
+  Pool(Pool&&) = default;
+  Pool& operator=(Pool&&) = default;
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() = default;
+
   const config::PoolConfig* config = nullptr;  // in the generation's config
   std::vector<std::string> listeners;          // canonical addresses, in the order of config->listen
-  std::vector<Slot> slots;
-  std::int32_t adjustment = 0;      // by TTIN and TTOU
-  std::uint64_t serve_backlog = 0;  // bit i: at its stop nobody else will accept from listener i
-  std::uint32_t fork_failures = 0;  // in a row, so that the first is logged and the end of them
+  std::optional<uid_t> user;                   // whom its workers become, if somebody else
+  std::deque<Slot> slots;                      // a deque: slots stay where they are when more are made
+  std::int32_t adjustment = 0;                 // by TTIN and TTOU
+  std::uint64_t serve_backlog = 0;             // bit i: at its stop nobody else will accept from listener i
+  std::uint32_t fork_failures = 0;             // in a row, so that the first is logged and the end of them
+  // Connections refused by max_per_address: when it was logged last, and how many were not since.
+  std::optional<os::TimePoint> refusal_logged;
+  std::uint32_t refusals_untold = 0;
 };
+
+// Of a pool whose workers become the user's program; null when they are workers to the end.
+[[nodiscard]] inline const config::ExecConfig* exec_of(const Pool& pool) {
+  return std::get_if<config::ExecConfig>(&pool.config->app);
+}
+// True when each worker becomes a program for one connection.
+[[nodiscard]] inline bool serves_by_spares(const Pool& pool) {
+  const config::ExecConfig* exec = exec_of(pool);
+  return exec != nullptr && exec->style == config::ExecStyle::kConnection;
+}
 
 enum class GenerationPhase : std::uint8_t {
   kRaising,   // its workers start; they accept nothing yet

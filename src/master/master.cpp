@@ -121,13 +121,17 @@ void Master::collect_facts() {
     if (event.data.u64 == kSignalKey)
       signalled = true;
     else
-      supervisor_.read_channel(event.data.u64, now_);
+      supervisor_.handle_event(event.data.u64, now_);
   }
   if (signalled)
     for (const os::ReceivedSignal& received : signals_.read()) handle_signal(received);
   // SIGCHLD of many children is one signal, so every turn that saw a signal reaps all.
-  if (signalled)
-    for (const os::Exit& exit : os::reap_children()) supervisor_.bury(exit, now_);
+  while (signalled) {
+    const auto exit = os::find_ended_child();
+    if (!exit) break;
+    supervisor_.bury(*exit, now_);
+    os::reap(exit->pid);
+  }
   supervisor_.handle_ended_channels(now_);
   supervisor_.handle_deadlines(now_);
 }
@@ -191,7 +195,7 @@ void Master::adjust(std::int32_t by) {
     log::warn("ignored: the daemon is {}", stop_ != StopKind::kNone ? "stopping" : "not ready yet");
     return;
   }
-  Supervisor::adjust_workers(*serving_, by);
+  supervisor_.adjust_workers(*serving_, by);
 }
 
 void Master::reconcile() {
@@ -220,7 +224,7 @@ bool Master::finish_raising() {
       roll_back(reason);
     return true;
   }
-  if (!Supervisor::is_ready(*raising_)) return false;
+  if (!supervisor_.is_ready(*raising_)) return false;
   commit();
   return true;
 }
@@ -232,9 +236,9 @@ void Master::commit() {
   update_listeners(raising_plan_, listeners_);
   Supervisor::commit(*serving_);
   const std::set<std::string> kept = addresses_of(*serving_);
-  const std::string summary = fmt::format("generation {}, pool {}", serving_->number, Supervisor::summary(*serving_));
+  const std::string summary = fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_));
   if (before != nullptr) {
-    Supervisor::retire(*before, kept, now_);
+    supervisor_.retire(*before, kept, now_);
     // Workers of the old generation get their Stop, and what they must serve to its end, before the master lets go of
     // listeners that only they have.
     supervisor_.reconcile(now_);
@@ -252,12 +256,12 @@ void Master::commit() {
 void Master::roll_back(std::string_view reason) {
   std::set<std::string> kept;
   if (serving_ != nullptr) kept = addresses_of(*serving_);
-  if (raising_ != nullptr) Supervisor::retire(*std::exchange(raising_, nullptr), kept, now_);
+  if (raising_ != nullptr) supervisor_.retire(*std::exchange(raising_, nullptr), kept, now_);
   (void)listeners_.retain_only(kept);
   log::error("reload failed: {}; generation {} goes on", reason, serving_->number);
   last_reload_ = fmt::format("; the last reload failed: {}", reason);
   manager_.ready(
-      fmt::format("generation {}, pool {}{}", serving_->number, Supervisor::summary(*serving_), last_reload_));
+      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_));
 }
 
 void Master::boot_failed(std::string_view reason) {
@@ -272,7 +276,7 @@ void Master::begin_stop(StopKind kind) {
   if (raising_ != nullptr && serving_ != nullptr) {
     log::info("the reload that was under way is given up");
     // Each RELOADING=1 needs its READY=1 (sd_notify(3)).
-    manager_.ready(fmt::format("generation {}, pool {}", serving_->number, Supervisor::summary(*serving_)));
+    manager_.ready(fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_)));
   }
   manager_.stopping(kind == StopKind::kFast ? "stopping fast" : "stopping: the workers finish what they have");
   raising_ = serving_ = nullptr;
@@ -298,7 +302,7 @@ std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() const {
 void Master::update_status() {
   if (serving_ == nullptr || stop_ != StopKind::kNone) return;
   manager_.status(
-      fmt::format("generation {}, pool {}{}", serving_->number, Supervisor::summary(*serving_), last_reload_));
+      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_));
 }
 
 }  // namespace prong::master

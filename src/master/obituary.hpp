@@ -12,6 +12,9 @@
 
 namespace prong::master {
 
+// What the worker had become. kConnection: the program for one connection; kListener: one that accepts by itself.
+enum class ProgramKind : std::uint8_t { kNone, kConnection, kListener };
+
 struct Death {
   SlotState state = SlotState::kServing;  // in which it died
   os::ExitStatus status;
@@ -20,6 +23,10 @@ struct Death {
   std::string killed_because;   // why the master sent KILL or ABRT; empty if it did not
   std::string start_failure;    // what the worker said before it exited
   std::string retired_because;  // what the worker said before it drained by itself
+  // Of a worker that had become a program; `lived` is then since it had. Its counts are the worker's and mean nothing.
+  ProgramKind program = ProgramKind::kNone;
+  std::string client = {};  // kConnection: the address that it served; empty for a UNIX socket
+  int asked_by = 0;         // the signal by which the master asked it to stop; 0: it did not
 };
 
 struct Obituary {

@@ -6,20 +6,6 @@
 namespace prong::master {
 namespace {
 
-bool is_up(SlotState state) {
-  switch (state) {
-    case SlotState::kStarting:
-    case SlotState::kServing:
-    case SlotState::kBackoff:
-      return true;
-    case SlotState::kVacant:
-    case SlotState::kDraining:
-    case SlotState::kKilling:
-      return false;
-  }
-  return false;
-}
-
 bool is_leaving(const SlotView& slot) {
   return slot.state == SlotState::kDraining ||
          (slot.retirement == Retirement::kReplacing && slot.state != SlotState::kVacant);
@@ -76,6 +62,26 @@ std::uint32_t wanted_workers(std::optional<std::uint32_t> configured, std::uint3
                              std::int32_t adjustment) {
   const std::int64_t wanted = std::int64_t{configured.value_or(usable_cpus)} + adjustment;
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(wanted, 1, kMostWorkers));
+}
+
+std::uint32_t wanted_spares(std::uint32_t spare, std::uint32_t most, std::size_t busy) {
+  const std::size_t room = busy < most ? most - busy : 0;
+  return static_cast<std::uint32_t>(std::min<std::size_t>(spare, room));
+}
+
+bool is_up(SlotState state) {
+  switch (state) {
+    case SlotState::kStarting:
+    case SlotState::kServing:
+    case SlotState::kBackoff:
+      return true;
+    case SlotState::kVacant:
+    case SlotState::kTaken:
+    case SlotState::kDraining:
+    case SlotState::kKilling:
+      return false;
+  }
+  return false;
 }
 
 SlotPlan plan_slots(std::span<const SlotView> slots, std::uint32_t wanted, const RetirementRules& rules) {

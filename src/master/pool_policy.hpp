@@ -17,6 +17,14 @@ inline constexpr std::uint32_t kMostWorkers = 1024;  // the range of the key `wo
 [[nodiscard]] std::uint32_t wanted_workers(std::optional<std::uint32_t> configured, std::uint32_t usable_cpus,
                                            std::int32_t adjustment);
 
+// Of workers that become a program for one connection each: `spare` free ones wait for the next connection, so that its
+// fork is already paid, but never more than may still become programs: `busy` of `most` have. At 0 connections wait in
+// the backlog.
+[[nodiscard]] std::uint32_t wanted_spares(std::uint32_t spare, std::uint32_t most, std::size_t busy);
+
+// Whether a worker in this state is, or may become, one of those that wait for work: it counts for `wanted` below.
+[[nodiscard]] bool is_up(SlotState state);
+
 // Whether the worker of a slot is to be replaced because it wants to (max_requests, max_lifetime, max_memory).
 enum class Retirement : std::uint8_t {
   kNone,
@@ -39,7 +47,7 @@ struct RetirementRules {
 };
 
 // Which slots to start and which to stop, so that `wanted` of them are up. Up means starting, serving or in backoff; a
-// slot that drains or is being killed no longer counts, so its replacement starts in another slot at once.
+// slot that is taken, drains or is being killed no longer counts, so its replacement starts in another slot at once.
 //
 // A worker that retires leaves room for its replacement first: while it is kReplacing and serves, one slot more is up;
 // it is stopped when more than `wanted` serve. It counts against max_unavailable until it is gone, as every worker does

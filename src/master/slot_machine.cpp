@@ -20,6 +20,8 @@ SlotMove from_vacant(Event event, SlotMove bug) {
     case Event::kExited:
     case Event::kDeadline:
     case Event::kChannelEof:
+    case Event::kTaken:
+    case Event::kReturned:
       break;
   }
   return bug;
@@ -44,6 +46,9 @@ SlotMove from_starting(Event event, SlotFacts facts, SlotMove bug) {
     case Event::kDeadline:
     case Event::kChannelEof:
       return {State::kKilling, Action::kKill};
+    case Event::kTaken:
+    case Event::kReturned:
+      break;
   }
   return bug;
 }
@@ -52,6 +57,8 @@ SlotMove from_serving(Event event, SlotFacts facts, SlotMove bug) {
   switch (event) {
     case Event::kWantUp:
       return {State::kServing, Action::kNone};
+    case Event::kTaken:
+      return {State::kTaken, Action::kNone};
     case Event::kWantDown:
       return {State::kDraining, Action::kBeginStop};
     case Event::kExited:
@@ -64,6 +71,29 @@ SlotMove from_serving(Event event, SlotFacts facts, SlotMove bug) {
     case Event::kForked:
     case Event::kForkFailed:
     case Event::kReady:
+    case Event::kReturned:
+      break;
+  }
+  return bug;
+}
+
+// The worker is a program: what becomes of its channel, and how it exits, says nothing about the next one.
+SlotMove from_taken(Event event, SlotMove bug) {
+  switch (event) {
+    case Event::kWantUp:
+    case Event::kChannelEof:
+      return {State::kTaken, Action::kNone};
+    case Event::kReturned:
+      return {State::kServing, Action::kNone};
+    case Event::kWantDown:
+      return {State::kDraining, Action::kBeginStop};
+    case Event::kExited:
+      return {State::kVacant, Action::kBury};
+    case Event::kForked:
+    case Event::kForkFailed:
+    case Event::kReady:
+    case Event::kTaken:
+    case Event::kDeadline:
       break;
   }
   return bug;
@@ -76,6 +106,8 @@ SlotMove from_draining(Event event, SlotFacts facts, SlotMove bug) {
     case Event::kWantDown:
     case Event::kChannelEof:  // it closes the channel when it is about to exit
       return {State::kDraining, Action::kNone};
+    case Event::kTaken:  // it accepted while Stop was on its way: from now on it is stopped as a program
+      return {State::kDraining, Action::kBeginStop};
     case Event::kExited:
       return {State::kVacant, Action::kBury};
     case Event::kDeadline:
@@ -83,6 +115,7 @@ SlotMove from_draining(Event event, SlotFacts facts, SlotMove bug) {
                                    : SlotMove{State::kKilling, Action::kKill};
     case Event::kForked:
     case Event::kForkFailed:
+    case Event::kReturned:
       break;
   }
   return bug;
@@ -92,6 +125,7 @@ SlotMove from_killing(Event event, SlotFacts facts, SlotMove bug) {
   switch (event) {
     case Event::kWantUp:
     case Event::kReady:
+    case Event::kTaken:
     case Event::kWantDown:
     case Event::kChannelEof:
       return {State::kKilling, Action::kNone};
@@ -102,6 +136,7 @@ SlotMove from_killing(Event event, SlotFacts facts, SlotMove bug) {
       return {State::kKilling, Action::kKillAgain};
     case Event::kForked:
     case Event::kForkFailed:
+    case Event::kReturned:
       break;
   }
   return bug;
@@ -119,6 +154,8 @@ SlotMove from_backoff(Event event, SlotMove bug) {
     case Event::kReady:
     case Event::kExited:
     case Event::kChannelEof:
+    case Event::kTaken:
+    case Event::kReturned:
       break;
   }
   return bug;
@@ -135,6 +172,8 @@ SlotMove next_move(SlotState state, SlotEvent event, SlotFacts facts) {
       return from_starting(event, facts, bug);
     case State::kServing:
       return from_serving(event, facts, bug);
+    case State::kTaken:
+      return from_taken(event, bug);
     case State::kDraining:
       return from_draining(event, facts, bug);
     case State::kKilling:

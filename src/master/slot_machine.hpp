@@ -7,10 +7,12 @@
 
 namespace prong::master {
 
-enum class SlotState : std::uint8_t { kVacant, kStarting, kServing, kDraining, kKilling, kBackoff };
-inline constexpr EnumText<SlotState, 6> kSlotStateText{{{{SlotState::kVacant, "vacant"},
+// kTaken: the worker is the user's program now, busy for the one connection that it accepted.
+enum class SlotState : std::uint8_t { kVacant, kStarting, kServing, kTaken, kDraining, kKilling, kBackoff };
+inline constexpr EnumText<SlotState, 7> kSlotStateText{{{{SlotState::kVacant, "vacant"},
                                                          {SlotState::kStarting, "starting"},
                                                          {SlotState::kServing, "serving"},
+                                                         {SlotState::kTaken, "taken"},
                                                          {SlotState::kDraining, "draining"},
                                                          {SlotState::kKilling, "killing"},
                                                          {SlotState::kBackoff, "backoff"}}}};
@@ -20,19 +22,23 @@ enum class SlotEvent : std::uint8_t {
   kForked,
   kForkFailed,
   kReady,
+  kTaken,     // it holds a connection and becomes the program
+  kReturned,  // it gave that connection up and accepts again
   kWantDown,
   kExited,
   kDeadline,
   kChannelEof
 };
-inline constexpr EnumText<SlotEvent, 8> kSlotEventText{{{{SlotEvent::kWantUp, "want_up"},
-                                                         {SlotEvent::kForked, "forked"},
-                                                         {SlotEvent::kForkFailed, "fork_failed"},
-                                                         {SlotEvent::kReady, "ready"},
-                                                         {SlotEvent::kWantDown, "want_down"},
-                                                         {SlotEvent::kExited, "exited"},
-                                                         {SlotEvent::kDeadline, "deadline"},
-                                                         {SlotEvent::kChannelEof, "channel_eof"}}}};
+inline constexpr EnumText<SlotEvent, 10> kSlotEventText{{{{SlotEvent::kWantUp, "want_up"},
+                                                          {SlotEvent::kForked, "forked"},
+                                                          {SlotEvent::kForkFailed, "fork_failed"},
+                                                          {SlotEvent::kReady, "ready"},
+                                                          {SlotEvent::kTaken, "taken"},
+                                                          {SlotEvent::kReturned, "returned"},
+                                                          {SlotEvent::kWantDown, "want_down"},
+                                                          {SlotEvent::kExited, "exited"},
+                                                          {SlotEvent::kDeadline, "deadline"},
+                                                          {SlotEvent::kChannelEof, "channel_eof"}}}};
 
 enum class SlotAction : std::uint8_t {
   kNone,

@@ -12,6 +12,10 @@ namespace prong::master {
 enum class StopStepKind : std::uint8_t {
   kMessage,  // Stop over the channel, with the grace that is left
   kTerm,     // SIGTERM, for a worker that does not read its channel
+  // Of workers that have become a program, which knows no channel.
+  kWait,          // nothing: its connection may come to its end
+  kSignalLeader,  // the pool's stop_signal, to the program itself
+  kSignalGroup,   // the pool's stop_signal, to the program and what it has started
 };
 
 struct StopStep {
@@ -29,6 +33,13 @@ struct StopPlan {
 // one that does not.
 // `idle_grace` is cut to `grace`.
 [[nodiscard]] StopPlan graceful_stop_plan(Duration grace, Duration idle_grace);
+// A program that serves one connection goes on for the whole grace; it is not asked before, since it knows nothing of a
+// drain.
+[[nodiscard]] StopPlan connection_program_stop_plan(Duration grace);
+// A program that accepts by itself is asked at once and has the grace to finish. Only itself: what it started is its
+// own to stop.
+[[nodiscard]] StopPlan listener_program_stop_plan(Duration grace);
+[[nodiscard]] StopPlan fast_program_stop_plan();
 // Connections are cut at once; KILL follows soon.
 [[nodiscard]] StopPlan fast_stop_plan();
 

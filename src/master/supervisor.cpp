@@ -15,6 +15,7 @@
 #include "master/retirement.hpp"
 #include "os/cpu.hpp"
 #include "os/signals.hpp"
+#include "os/users.hpp"
 
 namespace prong::master {
 namespace {
@@ -25,7 +26,11 @@ constexpr Duration kMostForkPause{5000};
 LifeFacts life_facts(const Slot& slot, os::TimePoint now) {
   LifeFacts facts;
   facts.was_ready = slot.ready_at.has_value();
-  facts.connections = slot.scoreboard ? slot.scoreboard->counts().connections : 0;
+  // A program for a connection has one, whatever the scoreboard says.
+  if (slot.program.kind == ProgramKind::kConnection)
+    facts.connections = 1;
+  else
+    facts.connections = slot.scoreboard ? slot.scoreboard->counts().connections : 0;
   if (slot.ready_at) facts.served = now - *slot.ready_at;
   return facts;
 }
@@ -54,6 +59,9 @@ Generation& Supervisor::raise(const ConfigPlan& plan, std::shared_ptr<log::Outpu
   for (std::size_t i = 0; i < plan.config->pools.size(); ++i) {
     Pool pool;
     pool.config = &plan.config->pools[i];
+    if (!pool.config->user.empty()) {
+      if (const auto user = os::find_user(pool.config->user)) pool.user = user->uid;  // config::check() has found it
+    }
     for (const PlannedListener& listener : plan.listeners[i]) pool.listeners.push_back(listener.address.text);
     generation->pools.push_back(std::move(pool));
   }
@@ -65,7 +73,7 @@ void Supervisor::commit(Generation& generation) {
   generation.phase = GenerationPhase::kServing;
   for (const Pool& pool : generation.pools) {
     for (const Slot& slot : pool.slots) {
-      if (slot.state != SlotState::kServing) continue;
+      if (slot.state != SlotState::kServing || !slot.channel.valid()) continue;
       // A lost message shows as a worker that never accepts; its channel is empty here, so it cannot be full.
       (void)slot.channel.send(ipc::Serve{});
     }
@@ -107,8 +115,9 @@ void Supervisor::act(const Place& place, SlotAction action, os::TimePoint now) {
     case SlotAction::kServe:
       slot.deadline.reset();
       slot.ready_at = now;
-      log::write(log::Level::kInfo, subject(place), fmt::format("ready after {}", to_rough_text(now - slot.forked_at)));
-      if (place.generation->phase == GenerationPhase::kServing) (void)slot.channel.send(ipc::Serve{});
+      note_ready(place, now);
+      if (place.generation->phase == GenerationPhase::kServing && slot.channel.valid())
+        (void)slot.channel.send(ipc::Serve{});
       return;
     case SlotAction::kBeginStop:
       return begin_stop(place, now);
@@ -132,9 +141,18 @@ void Supervisor::act(const Place& place, SlotAction action, os::TimePoint now) {
   }
 }
 
+void Supervisor::note_ready(const Place& place, os::TimePoint now) {
+  // Spares come with every connection, and the line about the program says all.
+  const bool routine = serves_by_spares(*place.pool) && place.generation->phase == GenerationPhase::kServing;
+  const log::Level level = routine ? log::Level::kDebug : log::Level::kInfo;
+  if (log::enabled(level))
+    log::write(level, subject(place), fmt::format("ready after {}", to_rough_text(now - place.slot->forked_at)));
+}
+
 void Supervisor::release(Slot& slot) {
-  if (slot.channel.valid()) epoll_->remove(slot.channel.fd());
+  if (slot.channel.valid()) unwatch(slot.channel.fd(), slot.channel_key);
   slot.deadline.reset();
+  workers_.erase(slot.pid);
   slot.pid = 0;
   slot.channel.close();
   slot.scoreboard.reset();
@@ -150,6 +168,8 @@ void Supervisor::release(Slot& slot) {
   slot.retirement = Retirement::kNone;
   slot.retirement_reason.clear();
   slot.told_that_it_stays = false;
+  close_program_ends(slot.program);
+  slot.program = {};
 }
 
 void Supervisor::note_failed_start(const Place& place, std::string_view reason) {
@@ -170,9 +190,29 @@ void Supervisor::tell_who_stays(const Place& place) {
                "goes on serving: the worker that should replace it could not start; trying again");
 }
 
-void Supervisor::read_channel(std::uint64_t key, os::TimePoint now) {
-  const Place place = find_slot([key](const Slot& slot) { return slot.pid > 0 && slot.serial == key; });
-  if (place.slot != nullptr) drain_channel(place, now);
+void Supervisor::handle_event(std::uint64_t key, os::TimePoint now) {
+  const auto found = watched_.find(key);
+  if (found == watched_.end()) return;  // it was let go in this very turn
+  const Watched watched = found->second;
+  switch (watched.source) {
+    case Source::kChannel:
+      return drain_channel(watched.place, now);
+    case Source::kOutput:
+      return read_output(watched.place, now);
+    case Source::kNotify:
+      return read_notices(watched.place, now);
+  }
+}
+
+Result<std::uint64_t> Supervisor::watch(int fd, const Place& place, Source source) {
+  const std::uint64_t key = ++last_key_;
+  if (auto watched = epoll_->add(fd, EPOLLIN, key); !watched) return failure(std::move(watched.error()));
+  watched_.emplace(key, Watched{.place = place, .source = source});
+  return key;
+}
+
+void Supervisor::unwatch(int fd, std::uint64_t key) {
+  if (watched_.erase(key) > 0) epoll_->remove(fd);
 }
 
 void Supervisor::drain_channel(const Place& place, os::TimePoint now) {
@@ -193,7 +233,8 @@ void Supervisor::drain_channel(const Place& place, os::TimePoint now) {
       case ipc::Channel::Kind::kEnd:
         slot.channel_ended = true;
         slot.exit_due = now + kExitTime;
-        epoll_->remove(slot.channel.fd());
+        unwatch(slot.channel.fd(), slot.channel_key);
+        note_channel_end(place, now);
         break;
     }
   }
@@ -213,27 +254,39 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
   } else if (const auto* wish = std::get_if<ipc::WantsToRetire>(&message)) {
     if (note_wish(slot, escaped(wish->reason, ipc::kLargestText, Quotes::kKeep), ++last_asked_))
       log::write(log::Level::kInfo, subject(place), fmt::format("wants to retire: {}", slot.retirement_reason));
+  } else if (const auto* taken = std::get_if<ipc::Taken>(&message)) {
+    note_taken(place, *taken, now);
+  } else if (std::holds_alternative<ipc::Executing>(message)) {
+    note_executing(place, now);
   }
   if (std::holds_alternative<ipc::LetGo>(message)) slot.let_go_due.reset();
   // The other messages go from the master to a worker; one that comes back means nothing.
 }
 
 void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
-  const Place place = find_slot([&exit](const Slot& slot) { return slot.pid == exit.pid; });
-  if (place.slot == nullptr) {
+  const auto found = workers_.find(exit.pid);
+  if (found == workers_.end()) {
     log::debug("reaped pid {}, which is no worker: {}", exit.pid, exit.status.text());
     return;
   }
+  const Place place = found->second;
   Slot& slot = *place.slot;
-  drain_channel(place, now);  // its last words
+  // The leader is dead and not reaped, so nobody else can have its group's number.
+  if (exec_of(*place.pool) != nullptr) (void)os::send_signal_to_group(exit.pid, SIGKILL);
+  // Its last words, on every way.
+  drain_channel(place, now);
+  if (slot.program.output) log_output(place, slot.program.output->finish());
   const bool by_us = exit.status.signalled && (exit.status.code == SIGKILL || exit.status.code == SIGABRT);
   const Death death{.state = slot.state,
                     .status = exit.status,
-                    .lived = now - slot.forked_at,
+                    .lived = now - (slot.program.kind == ProgramKind::kNone ? slot.forked_at : slot.program.since),
                     .counts = slot.scoreboard ? slot.scoreboard->counts() : ipc::WorkerCounts{},
                     .killed_because = by_us ? slot.killed_because : std::string{},
                     .start_failure = slot.start_failure,
-                    .retired_because = slot.retired_because};
+                    .retired_because = slot.retired_because,
+                    .program = slot.program.kind,
+                    .client = slot.program.client,
+                    .asked_by = slot.program.asked_by};
   const Obituary obituary = write_obituary(death);
   log::write(obituary.level, subject(place), obituary.text);
   const bool was_stopping = !slot.stop_plan.steps.empty();
@@ -262,6 +315,11 @@ void Supervisor::handle_deadlines(os::TimePoint now) {
   for_each_slot([&](const Place& place) {
     Slot& slot = *place.slot;
     if (slot.let_go_due && *slot.let_go_due <= now) slot.let_go_due.reset();
+    if (slot.program.output_resume && *slot.program.output_resume <= now) resume_output(place, now);
+    if (slot.program.ready_due && *slot.program.ready_due <= now) {
+      slot.program.ready_due.reset();
+      if (slot.state == SlotState::kStarting) apply(place, SlotEvent::kReady, {}, now);
+    }
     if (!slot.deadline || *slot.deadline > now) return;
     slot.deadline.reset();
     const bool steps_left = slot.stop_step + 1 < slot.stop_plan.steps.size();
@@ -269,9 +327,13 @@ void Supervisor::handle_deadlines(os::TimePoint now) {
   });
 }
 
-std::uint32_t Supervisor::wanted(const Generation& generation, const Pool& pool) {
-  const bool gone = generation.phase == GenerationPhase::kRetiring;
-  return gone ? 0 : wanted_workers(pool.config->workers, generation.usable_cpus, pool.adjustment);
+std::uint32_t Supervisor::wanted(const Generation& generation, const Pool& pool) const {
+  if (generation.phase == GenerationPhase::kRetiring) return 0;
+  if (!serves_by_spares(pool)) return wanted_workers(pool.config->workers, generation.usable_cpus, pool.adjustment);
+  const config::ExecConfig& exec = *exec_of(pool);
+  // A new generation shows that it can start even while the programs of the old one leave no room.
+  const bool raising = generation.phase == GenerationPhase::kRaising;
+  return wanted_spares(exec.spare, exec.max_connections, raising ? 0 : programs_in(pool.config->name, nullptr));
 }
 
 void Supervisor::reconcile(os::TimePoint now) {
@@ -307,6 +369,10 @@ void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoin
       slot.retired_because = fmt::format("retired: {}", slot.retirement_reason);
     apply({&generation, &pool, &slot}, SlotEvent::kWantDown, {}, now);
   }
+  // Programs are busy and wanted for nothing else; they are told only when their generation goes.
+  if (generation.phase == GenerationPhase::kRetiring)
+    for (Slot& slot : pool.slots)
+      if (slot.state == SlotState::kTaken) apply({&generation, &pool, &slot}, SlotEvent::kWantDown, {}, now);
   for (const std::size_t i : plan.want_up) {
     while (pool.slots.size() <= i) {
       Slot slot;
@@ -322,7 +388,8 @@ std::optional<os::TimePoint> Supervisor::next_deadline() const {
   for (const auto& generation : generations_)
     for (const Pool& pool : generation->pools)
       for (const Slot& slot : pool.slots)
-        for (const auto& deadline : {slot.deadline, slot.exit_due, slot.let_go_due})
+        for (const auto& deadline :
+             {slot.deadline, slot.exit_due, slot.let_go_due, slot.program.output_resume, slot.program.ready_due})
           if (deadline && (!nearest || *deadline < *nearest)) nearest = deadline;
   return nearest;
 }
@@ -337,24 +404,32 @@ bool Supervisor::is_letting_go() const {
   });
 }
 
-bool Supervisor::is_ready(const Generation& generation) {
+bool Supervisor::is_ready(const Generation& generation) const {
   return std::ranges::all_of(generation.pools, [&](const Pool& pool) {
     const auto serving = std::ranges::count(pool.slots, SlotState::kServing, &Slot::state);
     return static_cast<std::uint32_t>(serving) >= wanted(generation, pool);
   });
 }
 
-std::string Supervisor::summary(const Generation& generation) {
+std::string Supervisor::summary(const Generation& generation) const {
   std::string text;
   for (const Pool& pool : generation.pools) {
     const auto serving = std::ranges::count(pool.slots, SlotState::kServing, &Slot::state);
-    text += fmt::format("{}{} {}/{}", text.empty() ? "" : ", ", pool.config->name, serving, wanted(generation, pool));
+    text += fmt::format("{}{} ", text.empty() ? "" : ", ", pool.config->name);
+    if (serves_by_spares(pool))
+      text += fmt::format("{} spare, {} busy", serving, programs_in(pool.config->name, nullptr));
+    else
+      text += fmt::format("{}/{}", serving, wanted(generation, pool));
   }
   return text;
 }
 
 void Supervisor::adjust_workers(Generation& generation, std::int32_t by) {
   for (Pool& pool : generation.pools) {
+    if (serves_by_spares(pool)) {
+      log::info("pool {}: unchanged, its workers come and go with connections", pool.config->name);
+      continue;
+    }
     const std::uint32_t before = wanted(generation, pool);
     const std::uint32_t after = wanted_workers(before, 0, by);
     pool.adjustment += static_cast<std::int32_t>(after) - static_cast<std::int32_t>(before);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/error.hpp"
@@ -27,25 +28,26 @@ using WorkerMain = int (*)(const ipc::Inheritance&, const config::PoolConfig&);
 
 class Supervisor {
  public:
-  // All are borrowed and must outlive it. Channels are watched with keys from kFirstChannelKey up. Files of access logs
-  // that no generation needs any more are closed.
+  // All are borrowed and must outlive it. What belongs to workers is watched with keys from kFirstKey up. Files of
+  // access logs that no generation needs any more are closed.
   Supervisor(os::Epoll& epoll, net::ListenerSet& listeners, AccessLogs& access_logs, WorkerMain worker_main)
       : epoll_(&epoll), listeners_(&listeners), access_logs_(&access_logs), worker_main_(worker_main) {}
-  static constexpr std::uint64_t kFirstChannelKey = 1024;
+  static constexpr std::uint64_t kFirstKey = 1024;
 
   // A new generation in phase kRaising; its workers start with the next reconcile(). Borrowed; valid until it is gone.
   Generation& raise(const ConfigPlan& plan, std::shared_ptr<log::Output> log, StartPatience patience);
   // All its workers accept from now on.
   static void commit(Generation& generation);
   // Its workers drain, since another generation serves. `kept`: the addresses from which that one goes on accepting.
-  static void retire(Generation& generation, const std::set<std::string>& kept, os::TimePoint now);
+  void retire(Generation& generation, const std::set<std::string>& kept, os::TimePoint now);
   // The daemon stops: the workers of all generations drain, those that did so already with less time.
   void retire_all(os::TimePoint now);
   // Every worker of every generation cuts its connections and exits soon, by force if need be.
   void stop_fast(os::TimePoint now);
 
   // Facts, in this order in each turn of the loop.
-  void read_channel(std::uint64_t key, os::TimePoint now);
+  void handle_event(std::uint64_t key, os::TimePoint now);
+  // The child must not have been reaped yet: what is left of its process group is ended first.
   void bury(const os::Exit& exit, os::TimePoint now);
   void handle_ended_channels(os::TimePoint now);
   void handle_deadlines(os::TimePoint now);
@@ -54,15 +56,15 @@ class Supervisor {
   void reconcile(os::TimePoint now);
 
   [[nodiscard]] std::optional<os::TimePoint> next_deadline() const;
-  [[nodiscard]] static bool is_ready(const Generation& generation);  // every pool has all its workers serving
+  [[nodiscard]] bool is_ready(const Generation& generation) const;  // every pool has all its workers serving
   // Whether workers that drain may still have listeners open that nobody else has: then their addresses cannot be
   // bound.
   [[nodiscard]] bool is_letting_go() const;
   [[nodiscard]] bool is_empty() const { return generations_.empty(); }
-  // "files 2/2, shop 4/4"
-  [[nodiscard]] static std::string summary(const Generation& generation);
+  // "files 2/2, shop 4/4, date 4 spare, 12 busy"
+  [[nodiscard]] std::string summary(const Generation& generation) const;
 
-  static void adjust_workers(Generation& generation, std::int32_t by);
+  void adjust_workers(Generation& generation, std::int32_t by);
   // Sends the reopened log file to all workers.
   void announce_log(int fd);
   // Sends the reopened access logs to the workers that write to them.
@@ -75,14 +77,14 @@ class Supervisor {
     Pool* pool = nullptr;
     Slot* slot = nullptr;
   };
-  template <class Predicate>
-  [[nodiscard]] Place find_slot(Predicate predicate) {
-    for (const auto& generation : generations_)
-      for (Pool& pool : generation->pools)
-        for (Slot& slot : pool.slots)
-          if (predicate(slot)) return {generation.get(), &pool, &slot};
-    return {};
-  }
+  // A descriptor in the epoll set.
+  enum class Source : std::uint8_t { kChannel, kOutput, kNotify };
+  struct Watched {
+    Place place;
+    Source source = Source::kChannel;
+  };
+  [[nodiscard]] Result<std::uint64_t> watch(int fd, const Place& place, Source source);
+  void unwatch(int fd, std::uint64_t key);
   // The function must not add or remove slots.
   template <class Function>
   void for_each_slot(Function function) {
@@ -97,17 +99,34 @@ class Supervisor {
   void fork_worker(const Place& place, os::TimePoint now);
   [[nodiscard]] Result<pid_t> try_fork(const Place& place);
   static void report_fork_failure(const Place& place, const Error& error);
-  static void begin_stop(const Place& place, os::TimePoint now);
+  [[nodiscard]] StopPlan choose_stop_plan(const Place& place) const;
+  void begin_stop(const Place& place, os::TimePoint now);
   static void take_stop_step(const Place& place, os::TimePoint now);
   static void kill(const Place& place, int signal, os::TimePoint now);
+  static void note_ready(const Place& place, os::TimePoint now);
   static void note_failed_start(const Place& place, std::string_view reason);
   static void tell_who_stays(const Place& place);
   void release(Slot& slot);
   void handle_message(const Place& place, const ipc::Message& message, os::TimePoint now);
   void drain_channel(const Place& place, os::TimePoint now);
+  // Workers that become programs (supervisor_program.cpp).
+  [[nodiscard]] Result<os::UniqueFd> open_program_ends(const Place& place, ipc::Inheritance& inheritance);
+  void close_program_ends(Program& program);
+  void note_taken(const Place& place, const ipc::Taken& taken, os::TimePoint now);
+  static void note_executing(const Place& place, os::TimePoint now);
+  void note_channel_end(const Place& place, os::TimePoint now);
+  void read_output(const Place& place, os::TimePoint now);
+  void resume_output(const Place& place, os::TimePoint now);
+  static void log_output(const Place& place, const std::vector<std::string>& lines);
+  void read_notices(const Place& place, os::TimePoint now);
+  // Programs for one connection each in all pools of this name, of one client's address if one is given.
+  [[nodiscard]] std::size_t programs_in(const std::string& pool, const std::string* client) const;
+  static void report_refusal(const Place& place, const std::string& client, os::TimePoint now);
+  [[nodiscard]] static int stop_signal(const Place& place);
+
   void forget_unused_access_logs();
   void reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now);
-  [[nodiscard]] static std::uint32_t wanted(const Generation& generation, const Pool& pool);
+  [[nodiscard]] std::uint32_t wanted(const Generation& generation, const Pool& pool) const;
   [[nodiscard]] static log::Subject subject(const Place& place);
 
   os::Epoll* epoll_;
@@ -116,8 +135,11 @@ class Supervisor {
   WorkerMain worker_main_;
   std::vector<std::unique_ptr<Generation>> generations_;
   std::uint32_t last_generation_ = 0;
-  std::uint64_t last_serial_ = kFirstChannelKey;
-  std::uint64_t last_asked_ = 0;  // to retire
+  std::uint64_t last_asked_ = 0;        // to retire
+  std::uint64_t last_key_ = kFirstKey;  // keys are never used twice, so a late event finds nobody
+  std::unordered_map<std::uint64_t, Watched> watched_;
+  std::unordered_map<pid_t, Place> workers_;
+  bool stops_fast_ = false;
 };
 
 }  // namespace prong::master

@@ -46,6 +46,7 @@ void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
     return apply(place, SlotEvent::kForkFailed, {}, now);
   }
   slot.pid = *pid;
+  workers_.insert_or_assign(slot.pid, place);
   if (const std::uint32_t failed = std::exchange(place.pool->fork_failures, 0); failed > 0)
     log::warn("pool {}: fork works again, after {} failures", place.pool->config->name, failed);
   apply(place, SlotEvent::kForked, {}, now);
@@ -59,9 +60,9 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
   if (!channel) return failure(std::move(channel.error()));
   slot.scoreboard = std::move(*scoreboard);
   slot.channel = std::move(channel->first);
-  slot.serial = ++last_serial_;
-  if (auto watched = epoll_->add(slot.channel.fd(), EPOLLIN, slot.serial); !watched)
-    return failure(std::move(watched.error()));
+  auto key = watch(slot.channel.fd(), place, Source::kChannel);
+  if (!key) return failure(std::move(key.error()));
+  slot.channel_key = *key;
   ipc::Inheritance inheritance{.pool = place.pool->config->name,
                                .slot = slot.number,
                                .generation = place.generation->number,
@@ -81,9 +82,11 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
       inheritance.listeners.push_back(
           {.fd = fd, .number = static_cast<std::uint32_t>(i), .address = place.pool->listeners[i]});
   }
+  auto program_end = open_program_ends(place, inheritance);
+  if (!program_end) return failure(std::move(program_end.error()));
   WorkerChild child{worker_main_, std::move(inheritance), *place.pool->config, place.generation->log};
   return os::fork_child(child);
-  // The worker's end of the channel closes here, in the master.
+  // The worker's ends of channel and pipe close here, in the master.
 }
 
 void Supervisor::report_fork_failure(const Place& place, const Error& error) {

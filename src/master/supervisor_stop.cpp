@@ -47,27 +47,42 @@ void Supervisor::retire_all(os::TimePoint now) {
 }
 
 void Supervisor::stop_fast(os::TimePoint now) {
+  stops_fast_ = true;
   for (const auto& generation : generations_) generation->phase = GenerationPhase::kRetiring;
   for_each_slot([&](const Place& place) {
     if (place.slot->state == SlotState::kVacant || place.slot->state == SlotState::kKilling) return;
     if (place.slot->state != SlotState::kDraining) apply(place, SlotEvent::kWantDown, {}, now);
     if (place.slot->state != SlotState::kDraining) return;
-    place.slot->stop_plan = fast_stop_plan();
+    place.slot->stop_plan = choose_stop_plan(place);
     place.slot->stop_step = 0;
     take_stop_step(place, now);
   });
 }
 
-// Also for a worker that drains already: its time can only become shorter.
-void Supervisor::begin_stop(const Place& place, os::TimePoint now) {
-  Slot& slot = *place.slot;
+StopPlan Supervisor::choose_stop_plan(const Place& place) const {
   const config::PoolConfig& pool = *place.pool->config;
+  if (exec_of(*place.pool) != nullptr && !serves_by_spares(*place.pool))
+    return stops_fast_ ? fast_program_stop_plan() : listener_program_stop_plan(pool.graceful_timeout);
+  if (place.slot->program.kind != ProgramKind::kNone)
+    return stops_fast_ ? fast_program_stop_plan() : connection_program_stop_plan(pool.graceful_timeout);
+  if (stops_fast_) return fast_stop_plan();
   // While somebody else serves, an idle client has all the time of the drain for its next request. When the daemon
   // stops, the service is down until the last worker is gone, so only a request that is on its way is waited for.
   const Duration idle_grace = place.generation->replaced ? pool.graceful_timeout : pool.http.idle_grace;
+  return graceful_stop_plan(pool.graceful_timeout, idle_grace);
+}
+
+// Also for a worker that drains already: its time can only become shorter.
+void Supervisor::begin_stop(const Place& place, os::TimePoint now) {
+  Slot& slot = *place.slot;
+  const bool stops_as_program =
+      !slot.stop_plan.steps.empty() && slot.stop_plan.steps.front().kind != StopStepKind::kMessage;
+  if (stops_as_program) return;  // it has heard all that there is to say, and its time is the same
   const auto earlier = slot.stop_plan.steps.empty() ? std::nullopt : slot.deadline;
-  if (slot.stop_plan.steps.empty()) slot.let_go_due = now + kLetGoTime;
-  slot.stop_plan = graceful_stop_plan(pool.graceful_timeout, idle_grace);
+  // A program for a connection has no listener any more.
+  const bool listens = slot.program.kind != ProgramKind::kConnection;
+  if (slot.stop_plan.steps.empty() && listens) slot.let_go_due = now + kLetGoTime;
+  slot.stop_plan = choose_stop_plan(place);
   slot.stop_step = 0;
   take_stop_step(place, now);
   if (earlier && *earlier < *slot.deadline) slot.deadline = earlier;
@@ -85,6 +100,16 @@ void Supervisor::take_stop_step(const Place& place, os::TimePoint now) {
                                         .serve_backlog = place.pool->serve_backlog});
       return;
     }
+    case StopStepKind::kWait:
+      return;
+    case StopStepKind::kSignalLeader:
+      slot.program.asked_by = stop_signal(place);
+      (void)os::send_signal(slot.pid, slot.program.asked_by);
+      return;
+    case StopStepKind::kSignalGroup:
+      slot.program.asked_by = stop_signal(place);
+      (void)os::send_signal_to_group(slot.pid, slot.program.asked_by);
+      return;
     case StopStepKind::kTerm:
       log::write(log::Level::kWarn, subject(place), "did not stop within its grace; sending SIGTERM");
       (void)os::send_signal(slot.pid, SIGTERM);
@@ -106,6 +131,8 @@ void Supervisor::kill(const Place& place, int signal, os::TimePoint now) {
       slot.killed_because = "it overran a deadline";
   }
   slot.deadline = now + kKillPatience;
+  // And what the program has started. Both, since it may not have become the leader of its group yet.
+  if (exec_of(*place.pool) != nullptr) (void)os::send_signal_to_group(slot.pid, signal);
   if (auto sent = os::send_signal(slot.pid, signal); !sent) log::error("{}", sent.error().text());
 }
 

@@ -44,24 +44,30 @@ std::string ExitStatus::text() const {
   return fmt::format("killed by signal {} ({}{})", code, signal_name(code), core_dumped ? ", core dumped" : "");
 }
 
-std::vector<Exit> reap_children() {
-  std::vector<Exit> exits;
-  while (true) {
-    int status = 0;
-    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
-    if (pid <= 0) return exits;
-    const bool signalled = WIFSIGNALED(status);
-    exits.push_back({.pid = pid,
-                     .status = {.signalled = signalled,
-                                .code = signalled ? WTERMSIG(status) : WEXITSTATUS(status),
-                                .core_dumped = signalled && WCOREDUMP(status)}});
-  }
+std::optional<Exit> find_ended_child() {
+  siginfo_t info{};
+  if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return std::nullopt;
+  return Exit{
+      .pid = info.si_pid,
+      .status = {
+          .signalled = info.si_code != CLD_EXITED, .code = info.si_status, .core_dumped = info.si_code == CLD_DUMPED}};
+}
+
+void reap(pid_t pid) {
+  (void)::waitpid(pid, nullptr, WNOHANG);  // fails only for what is no child of ours
 }
 
 Result<void> send_signal(pid_t pid, int signal) {
   if (pid <= 0) return failure(system_error("cannot send a signal to a process without pid", EINVAL));
   if (::kill(pid, signal) == 0 || errno == ESRCH) return {};
   return failure(system_error(fmt::format("cannot send {} to pid {}", signal_name(signal), pid), errno));
+}
+
+Result<void> send_signal_to_group(pid_t leader, int signal) {
+  if (leader <= 1) return failure(system_error("cannot send a signal to a process group without pid", EINVAL));
+  // EPERM: all that is left of it has taken another user (credentials(7)); nothing can be done about them.
+  if (::kill(-leader, signal) == 0 || errno == ESRCH || errno == EPERM) return {};
+  return failure(system_error(fmt::format("cannot send {} to process group {}", signal_name(signal), leader), errno));
 }
 
 Result<void> set_parent_death_signal(int signal) {

@@ -40,11 +40,15 @@ struct Exit {
   ExitStatus status;
 };
 
-// Reaps every child that has ended; empty when none has. Does not block.
-[[nodiscard]] std::vector<Exit> reap_children();
+// A child that has ended and is not reaped yet; nothing when there is none. Until reap() its pid, which is also that of
+// a process group that it leads, is not given to another process. Does not block.
+[[nodiscard]] std::optional<Exit> find_ended_child();
+void reap(pid_t pid);
 
 // Sends a signal to a child that has not been reaped; pid must be above 0. ESRCH is no error: it is just ending.
 [[nodiscard]] Result<void> send_signal(pid_t pid, int signal);
+// The same to everything in the process group that the child leads. A child that leads none gets nothing.
+[[nodiscard]] Result<void> send_signal_to_group(pid_t leader, int signal);
 
 // Asks the kernel for `signal` when the parent dies (PR_SET_PDEATHSIG). The setting is lost when the uid or gid
 // changes, so call it after those (prctl(2)).

@@ -19,7 +19,10 @@ Death death(SlotState state, os::ExitStatus status) {
           .counts = {.connections = 7, .requests = 12, .open_connections = 0},
           .killed_because = {},
           .start_failure = {},
-          .retired_because = {}};
+          .retired_because = {},
+          .program = ProgramKind::kNone,
+          .client = {},
+          .asked_by = 0};
 }
 
 constexpr os::ExitStatus kClean{.signalled = false, .code = 0};
@@ -98,6 +101,59 @@ TEST_CASE("a worker that died in its start without a word is told so") {
 
 TEST_CASE("an ordinary failure has no invented cause") {
   CHECK_THAT(write_obituary(death(SlotState::kServing, kFailed)).text, Catch::EndsWith("12 requests"));
+}
+
+TEST_CASE("a program that served a connection is told with its client, whatever its status at information") {
+  Death of = death(SlotState::kTaken, kFailed);
+  of.program = ProgramKind::kConnection;
+  of.client = "192.0.2.7";
+  CHECK(write_obituary(of).level == Level::kInfo);
+  CHECK(write_obituary(of).text == "program for 192.0.2.7 exited with status 1 after 41.3s");
+  of.client.clear();  // a UNIX socket
+  CHECK(write_obituary(of).text == "program exited with status 1 after 41.3s");
+}
+
+TEST_CASE("a program that a signal ended is an error, but not when its client had gone") {
+  Death of = death(SlotState::kTaken, kSegv);
+  of.program = ProgramKind::kConnection;
+  CHECK(write_obituary(of).level == Level::kError);
+  of.status = {.signalled = true, .code = SIGPIPE};
+  CHECK(write_obituary(of).level == Level::kInfo);
+  of.program = ProgramKind::kListener;
+  CHECK(write_obituary(of).level == Level::kError);
+}
+
+TEST_CASE("a program that could not be executed is an error that says why") {
+  Death of = death(SlotState::kTaken, {.signalled = false, .code = 127});
+  of.program = ProgramKind::kConnection;
+  of.start_failure = "cannot execute \"/nonexistent\": No such file or directory";
+  CHECK(write_obituary(of).level == Level::kError);
+  CHECK(write_obituary(of).text ==
+        "program exited with status 127 after 41.3s; cannot execute \"/nonexistent\": No such file or directory");
+}
+
+TEST_CASE("a program that ends by the signal that asked it to is told as information") {
+  for (const ProgramKind kind : {ProgramKind::kConnection, ProgramKind::kListener}) {
+    Death of = death(SlotState::kDraining, {.signalled = true, .code = SIGTERM});
+    of.program = kind;
+    CHECK(write_obituary(of).level == Level::kError);  // somebody else sent it
+    of.asked_by = SIGTERM;
+    CHECK(write_obituary(of).level == Level::kInfo);
+    of.asked_by = SIGINT;
+    CHECK(write_obituary(of).level == Level::kError);
+    of.status = {.signalled = false, .code = 128 + SIGINT};
+    CHECK(write_obituary(of).level == Level::kInfo);
+  }
+}
+
+TEST_CASE("a program that accepts by itself may leave when it was asked to, with status 0") {
+  Death of = death(SlotState::kDraining, kClean);
+  of.program = ProgramKind::kListener;
+  CHECK(write_obituary(of).level == Level::kError);
+  of.asked_by = SIGTERM;
+  CHECK(write_obituary(of).level == Level::kInfo);
+  of.status = kFailed;
+  CHECK(write_obituary(of).level == Level::kError);
 }
 
 }  // namespace prong::master

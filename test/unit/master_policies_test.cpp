@@ -66,10 +66,6 @@ void check_retiring(const RetireCase& with) {
   CHECK(plan.want_down == with.want_down);
 }
 
-bool is_up(S state) {
-  return state == S::kStarting || state == S::kServing || state == S::kBackoff;
-}
-
 }  // namespace
 
 TEST_CASE("an empty pool grows to what is wanted") {
@@ -96,6 +92,50 @@ TEST_CASE("the replacement of a worker that drains or is killed starts at once, 
 
 TEST_CASE("a worker in backoff counts as up: nothing starts in its stead") {
   check({{S::kBackoff}, 1, {}, {}});
+}
+
+TEST_CASE("the replacement of a worker that became a program starts at once, in another slot") {
+  check({{S::kTaken, S::kServing}, 2, {2}, {}});
+  check({{S::kTaken, S::kVacant, S::kServing}, 2, {1}, {}});
+  check({{S::kTaken, S::kTaken}, 0, {}, {}});
+}
+
+TEST_CASE("spares are kept while there is room for more programs, and no longer") {
+  CHECK(wanted_spares(4, 100, 0) == 4);
+  CHECK(wanted_spares(4, 100, 96) == 4);
+  CHECK(wanted_spares(4, 100, 97) == 3);
+  CHECK(wanted_spares(4, 100, 99) == 1);
+  CHECK(wanted_spares(4, 100, 100) == 0);
+  CHECK(wanted_spares(4, 2, 0) == 2);
+  // More may run than are allowed: those of the generation before.
+  CHECK(wanted_spares(4, 100, 250) == 0);
+}
+
+TEST_CASE("spares and programs together are never more than the most, whatever comes and goes") {
+  auto random = test::chance(20'261'123);
+  constexpr std::uint32_t kSpare = 3;
+  constexpr std::uint32_t kMost = 7;
+  std::vector<S> slots;
+  std::size_t full = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    const auto busy = static_cast<std::size_t>(std::ranges::count(slots, S::kTaken));
+    const SlotPlan plan = plan_slots(views_of(slots), wanted_spares(kSpare, kMost, busy), {});
+    if (!plan.want_down.empty()) FAIL("a spare is stopped although nothing but connections came and went");
+    for (const std::size_t i : plan.want_up) {
+      if (i >= slots.size()) slots.resize(i + 1, S::kVacant);
+      slots[i] = S::kServing;
+    }
+    const auto spare = static_cast<std::size_t>(std::ranges::count(slots, S::kServing));
+    if (spare + busy > kMost) FAIL("more than the most");
+    if (spare < kSpare && spare + busy < kMost) FAIL("there was room for a spare");
+    if (busy == kMost) ++full;
+    S& slot = slots[random() % slots.size()];
+    if (slot == S::kServing)
+      slot = S::kTaken;
+    else if (slot == S::kTaken && random() % 3 == 0)
+      slot = S::kVacant;
+  }
+  CHECK(full > 100);
 }
 
 TEST_CASE("those that cost least are stopped first, the last slots before the first") {
@@ -265,6 +305,30 @@ TEST_CASE("idle connections never get more than the grace") {
   CHECK(graceful_stop_plan(1s, 30s).idle_grace == 1s);
   CHECK(graceful_stop_plan(0s, 30s).idle_grace == 0s);
   CHECK(graceful_stop_plan(5s, 5s).idle_grace == 5s);
+}
+
+TEST_CASE("a program that serves a connection is left alone for the grace, then its group is asked") {
+  const StopPlan plan = connection_program_stop_plan(30s);
+  REQUIRE(plan.steps.size() == 2);
+  CHECK(plan.steps[0].kind == StopStepKind::kWait);
+  CHECK(plan.steps[0].patience == 30s);
+  CHECK(plan.steps[1].kind == StopStepKind::kSignalGroup);
+  CHECK(plan.steps[1].patience == 5s);
+}
+
+TEST_CASE("a program that accepts by itself is asked at once and has the grace to finish") {
+  const StopPlan plan = listener_program_stop_plan(30s);
+  REQUIRE(plan.steps.size() == 1);
+  CHECK(plan.steps[0].kind == StopStepKind::kSignalLeader);
+  CHECK(plan.steps[0].patience == 30s);
+}
+
+TEST_CASE("a fast stop asks programs with all that they started, and waits a moment") {
+  const StopPlan plan = fast_program_stop_plan();
+  REQUIRE(plan.steps.size() == 1);
+  CHECK(plan.steps[0].kind == StopStepKind::kSignalGroup);
+  CHECK(plan.steps[0].patience > 0ms);
+  CHECK(plan.steps[0].patience <= 1s);
 }
 
 TEST_CASE("a fast stop gives no grace and a short patience") {

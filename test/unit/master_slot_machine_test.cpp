@@ -39,13 +39,21 @@ constexpr std::array kTable{
     Cell{S::kStarting, E::kChannelEof, {S::kKilling, A::kKill}},
 
     Cell{S::kServing, E::kWantUp, {S::kServing, A::kNone}},
+    Cell{S::kServing, E::kTaken, {S::kTaken, A::kNone}},
     Cell{S::kServing, E::kWantDown, {S::kDraining, A::kBeginStop}},
     Cell{S::kServing, E::kExited, kBuried, kBuriedToWait},
     Cell{S::kServing, E::kDeadline, {S::kKilling, A::kAbort}},
     Cell{S::kServing, E::kChannelEof, {S::kKilling, A::kKill}},
 
+    Cell{S::kTaken, E::kWantUp, {S::kTaken, A::kNone}},
+    Cell{S::kTaken, E::kReturned, {S::kServing, A::kNone}},
+    Cell{S::kTaken, E::kWantDown, {S::kDraining, A::kBeginStop}},
+    Cell{S::kTaken, E::kExited, kBuried},
+    Cell{S::kTaken, E::kChannelEof, {S::kTaken, A::kNone}},
+
     Cell{S::kDraining, E::kWantUp, {S::kDraining, A::kNone}},
     Cell{S::kDraining, E::kReady, {S::kDraining, A::kNone}},
+    Cell{S::kDraining, E::kTaken, {S::kDraining, A::kBeginStop}},
     Cell{S::kDraining, E::kWantDown, {S::kDraining, A::kNone}},
     Cell{S::kDraining, E::kExited, kBuried},
     Cell{S::kDraining, E::kDeadline, {S::kKilling, A::kKill}, {}, SlotMove{S::kDraining, A::kNextStopStep}},
@@ -53,6 +61,7 @@ constexpr std::array kTable{
 
     Cell{S::kKilling, E::kWantUp, {S::kKilling, A::kNone}},
     Cell{S::kKilling, E::kReady, {S::kKilling, A::kNone}},
+    Cell{S::kKilling, E::kTaken, {S::kKilling, A::kNone}},
     Cell{S::kKilling, E::kWantDown, {S::kKilling, A::kNone}},
     Cell{S::kKilling, E::kExited, kBuried, kBuriedToWait},
     Cell{S::kKilling, E::kDeadline, {S::kKilling, A::kKillAgain}},
@@ -89,7 +98,8 @@ void for_every_cell(Function function) {
 
 // A worker holds the slot in these, or is just being forked.
 bool is_held(S state) {
-  return state == S::kStarting || state == S::kServing || state == S::kDraining || state == S::kKilling;
+  return state == S::kStarting || state == S::kServing || state == S::kTaken || state == S::kDraining ||
+         state == S::kKilling;
 }
 
 }  // namespace
@@ -130,6 +140,11 @@ TEST_CASE("a slot that drains or is killed never serves again") {
     if (state == S::kDraining) CHECK((to == S::kDraining || to == S::kKilling || to == S::kVacant));
     if (state == S::kKilling) CHECK((to == S::kKilling || to == S::kVacant || to == S::kBackoff));
   });
+}
+
+TEST_CASE("a worker that is taken is buried without a pause, however it ended") {
+  for (const bool backoff : {false, true})
+    CHECK(next_move(S::kTaken, E::kExited, {.backoff = backoff}) == SlotMove{S::kVacant, A::kBury});
 }
 
 TEST_CASE("states and events have names of their own") {

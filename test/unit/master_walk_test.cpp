@@ -19,7 +19,10 @@ namespace {
 
 class Model {
  public:
-  explicit Model(std::uint32_t seed) : random_(seed) {}
+  // kBecomePrograms: its workers become programs, each for a connection; else they may ask to retire.
+  enum class Workers : std::uint8_t { kStay, kBecomePrograms };
+  explicit Model(std::uint32_t seed, Workers workers = Workers::kStay)
+      : random_(seed), becomes_programs_(workers == Workers::kBecomePrograms) {}
 
   void step() {
     if (chance(500)) {
@@ -112,6 +115,13 @@ class Model {
   void one_event(Slot& slot) {
     std::vector<std::function<void()>> possible;
     if (slot.pid != 0) {
+      if (slot.said_ready && slot.state != SlotState::kStarting && becomes_programs_) {
+        // What the supervisor lets through of a worker that says Taken.
+        possible.emplace_back([&] {
+          if (slot.state == SlotState::kTaken) apply(slot, SlotEvent::kReturned);
+          if (!chance(4)) apply(slot, SlotEvent::kTaken);
+        });
+      }
       // Crashes are rare enough for a retirement to come to its end.
       if (slot.state != SlotState::kServing || chance(8)) {
         possible.emplace_back([&] { exit_of(slot); });
@@ -124,7 +134,7 @@ class Model {
         };
         for (int weight = 0; weight < 6; ++weight) possible.emplace_back(ready);
       }
-      if (slot.state == SlotState::kServing && slot.retirement == Retirement::kNone) {
+      if (slot.state == SlotState::kServing && slot.retirement == Retirement::kNone && !becomes_programs_) {
         const auto ask = [&] {
           slot.retirement = Retirement::kAsked;
           slot.asked = ++last_asked_;
@@ -161,6 +171,9 @@ class Model {
       if (slots_.at(i).retirement == Retirement::kReplacing) ++retired_;
       apply(slots_.at(i), SlotEvent::kWantDown);
     }
+    if (stopping_)
+      for (Slot& slot : slots_)
+        if (slot.state == SlotState::kTaken) apply(slot, SlotEvent::kWantDown);
     if (count_serving() < std::min(wanted, served)) violated("a plan leaves fewer serving than are wanted");
     for (const std::size_t i : plan.want_up) {
       if (i > slots_.size()) violated("a plan leaves a gap");
@@ -265,7 +278,8 @@ class Model {
       const bool held = slot.state != SlotState::kVacant && slot.state != SlotState::kBackoff;
       if (held != (slot.pid != 0)) violated("a slot's state does not say whether it is held");
       // Else nothing would ever end this state.
-      const bool transient = slot.state != SlotState::kVacant && slot.state != SlotState::kServing;
+      const bool transient =
+          slot.state != SlotState::kVacant && slot.state != SlotState::kServing && slot.state != SlotState::kTaken;
       if (transient && !slot.deadline) violated("a slot waits without a deadline");
       if (slot.pid != 0) ++alive;
     }
@@ -273,6 +287,7 @@ class Model {
   }
 
   std::mt19937 random_;
+  bool becomes_programs_;
   std::vector<Slot> slots_;
   std::uint32_t wanted_ = 2;
   bool stopping_ = false;
@@ -319,6 +334,21 @@ TEST_CASE("whatever happens to its workers, a pool holds what it should and buri
     INFO("action " << static_cast<int>(action));
     CHECK(model.seen(action) > 10);
   }
+}
+
+TEST_CASE("whatever happens to workers that become programs, their places are filled and each is buried once") {
+  constexpr int kSteps = 100'000;
+  const std::uint32_t seed = GENERATE(2U, 20'261'123U);
+  INFO("seed " << seed);
+  Model model{seed, Model::Workers::kBecomePrograms};
+  for (int i = 0; i < kSteps && model.violation().empty(); ++i) model.step();
+  INFO(model.violation());
+  REQUIRE(model.violation().empty());
+  model.stop_and_settle();
+  INFO(model.violation());
+  CHECK(model.violation().empty());
+  CHECK(model.all_vacant());
+  CHECK(model.forks() == model.burials());
 }
 
 }  // namespace prong::master

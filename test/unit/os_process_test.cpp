@@ -44,10 +44,12 @@ class Ends final : public ChildMain {
 Exit reap_one(pid_t pid) {
   siginfo_t info{};
   REQUIRE(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) == 0);
-  const auto exits = reap_children();
-  REQUIRE(exits.size() == 1);
-  CHECK(exits[0].pid == pid);
-  return exits[0];
+  const auto exit = find_ended_child();
+  REQUIRE(exit.has_value());
+  CHECK(exit->pid == pid);
+  reap(pid);
+  CHECK_FALSE(find_ended_child().has_value());
+  return *exit;
 }
 
 std::string open_numbers() {
@@ -102,9 +104,13 @@ TEST_CASE("all children that have ended are reaped at once, and then none") {
     REQUIRE(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) == 0);
   }
   std::set<pid_t> reaped;
-  for (const Exit& exit : reap_children()) reaped.insert(exit.pid);
+  while (const auto exit = find_ended_child()) {
+    // Until it is reaped it can be asked for, and looked at, again.
+    REQUIRE(reaped.insert(exit->pid).second);
+    CHECK(find_ended_child()->pid == exit->pid);
+    reap(exit->pid);
+  }
   CHECK(reaped == pids);
-  CHECK(reap_children().empty());
 }
 
 TEST_CASE("a child that runs is not reaped and not waited for") {
@@ -126,9 +132,66 @@ TEST_CASE("a child that runs is not reaped and not waited for") {
   Waits child{reader.get()};
   const auto pid = fork_child(child);
   REQUIRE(pid.has_value());
-  CHECK(reap_children().empty());
+  CHECK_FALSE(find_ended_child().has_value());
   REQUIRE(::write(writer.get(), "x", 1) == 1);
   CHECK(reap_one(*pid).status.code == 0);
+}
+
+TEST_CASE("what the leader of a process group has started can be ended while the dead leader keeps the number") {
+  class Leads final : public ChildMain {
+   public:
+    explicit Leads(int fd) : fd_(fd) {}
+    int run() noexcept override {
+      (void)::setsid();
+      if (::fork() == 0) {
+        char byte = 0;
+        return ::read(fd_, &byte, 1) == 0 ? 0 : 1;  // for ever: nobody writes, and it holds the other end itself
+      }
+      return 0;
+    }
+
+   private:
+    int fd_;
+  };
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const UniqueFd reader{ends[0]};
+  UniqueFd writer{ends[1]};
+  Leads child{reader.get()};
+  const pid_t pid = fork_child(child).value();
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) == 0);
+  REQUIRE(::kill(-pid, 0) == 0);
+  CHECK(send_signal_to_group(pid, SIGKILL).has_value());
+  reap(pid);
+  // Its last holder but us is gone when the end of the pipe comes.
+  writer.reset();
+  char byte = 0;
+  CHECK(::read(reader.get(), &byte, 1) == 0);
+}
+
+TEST_CASE("a signal to the group of a child that leads none goes to nobody") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const UniqueFd reader{ends[0]};
+  const UniqueFd writer{ends[1]};
+  class Waits final : public ChildMain {
+   public:
+    explicit Waits(int fd) : fd_(fd) {}
+    int run() noexcept override {
+      char byte = 0;
+      return ::read(fd_, &byte, 1) == 1 ? 0 : 1;
+    }
+
+   private:
+    int fd_;
+  };
+  Waits child{reader.get()};
+  const pid_t pid = fork_child(child).value();
+  CHECK(send_signal_to_group(pid, SIGKILL).has_value());
+  REQUIRE(::write(writer.get(), "x", 1) == 1);
+  CHECK(reap_one(pid).status.code == 0);
+  for (const pid_t nobody : {0, 1, -1}) CHECK_FALSE(send_signal_to_group(nobody, SIGTERM).has_value());
 }
 
 TEST_CASE("the child begins with signals blocked, and the parent's mask is as before") {
