@@ -128,9 +128,10 @@ def test_a_flood_of_output_slows_the_program_and_nobody_else(session):
 
 
 def test_a_process_that_left_the_group_and_holds_the_pipe_keeps_nothing_alive(session):
-    daemon = session.start(exec_pool("setsid sleep 1000 & echo $!"))
+    daemon = session.start(exec_pool("setsid sh -c 'echo $$; exec sleep 1000' & cat"))
     with connect(daemon) as connection:
-        pid = served_pid(connection)
+        pid = served_pid(connection)  # from here on it has a session of its own
+        connection.shutdown(socket.SHUT_WR)
         daemon.wait(r"program for 127\.0\.0\.1 exited with status 0")
     try:
         assert not is_gone(pid)
