@@ -87,9 +87,8 @@ Retirement::Finding Retirement::look_at_memory(const Served& served, os::TimePoi
   }
   times_above_ = *memory > most_memory_ ? times_above_ + 1 : 0;
   if (times_above_ < kTimesAbove) return {};
-  const std::string text =
-      fmt::format("{} of memory ({}), more than max_memory = {}", rough_size(*memory),
-                  config::kMemoryMeasureText.text(pool_->memory_measure), to_text(most_memory_));
+  const std::string text = fmt::format("{} of memory ({}), more than max_memory = {}", rough_size(*memory),
+                                       config::kMemoryMeasureText.text(pool_->memory_measure), to_text(most_memory_));
   if (now - started_ >= pool_->memory_grace) return {.reason = text, .warning = {}};
   // A limit below what every worker needs must not make a loop of restarts.
   if (std::exchange(warned_, true)) return {};
