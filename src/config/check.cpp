@@ -173,6 +173,7 @@ class Checker {
 
   // A key that the pool's concurrency does not use would be silently ignored.
   void check_concurrency(const PoolConfig& pool, const std::string& name) {
+    if (std::holds_alternative<ExecConfig>(pool.app)) return;  // neither key fits a program, which is told elsewhere
     const std::string_view written = kConcurrencyText.text(pool.concurrency);
     const Position* const threads = config_.position_of(name + ".threads");
     if (threads != nullptr && pool.concurrency != Concurrency::kThread)
