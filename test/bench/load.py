@@ -15,6 +15,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 PRONGD = os.environ.get("PRONGD", str(TOP / "build/opt/src/main/prongd"))
+# The same daemon with an application that sleeps or burns CPU by request path: test/trial/worker_main.cpp.
+TRIAL = str(Path(PRONGD).parents[2] / "test/trial/prongd-trial")
 LIMIT = 20.0
 
 
@@ -89,6 +91,20 @@ def cpu_seconds(pids):
     return total / 1e9
 
 
+def wake_ups(pid):
+    """How often the threads of a process have gone to sleep so far: each wake-up ends in one (proc(5))."""
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)[1])
+               for task in Path(f"/proc/{pid}/task").iterdir())
+
+
+def memory_share(pids):
+    """Bytes of memory of those processes, each shared page counted once (PSS, proc(5) smaps_rollup)."""
+    total = 0
+    for pid in pids:
+        total += int(re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)[1])
+    return total * 1024
+
+
 def children(pid):
     found = []
     for entry in os.listdir("/proc"):
@@ -117,7 +133,7 @@ def wait_listening(port):
 class Prongd:
     """One prongd that serves `folder`/site with some workers; its log is kept as (monotonic time, line)."""
 
-    def __init__(self, folder, workers, level="info", extra="", app=None):
+    def __init__(self, folder, workers, level="info", extra="", app=None, program=PRONGD):
         """`extra` and `app` are lines of the pool; without `app` it serves files."""
         self.port = free_port()
         self.lines = []
@@ -126,7 +142,7 @@ class Prongd:
         config.write_text(f'[log]\ntarget = "stderr"\nlevel = "{level}"\n[pool.bench]\n'
                           f'listen = ["127.0.0.1:{self.port}"]\nworkers = {workers}\n{extra}\n'
                           + (app or f'static = {{ root = "{folder}/site" }}') + "\n")
-        self.popen = subprocess.Popen([PRONGD, "--config", str(config)], stderr=subprocess.PIPE, text=True)
+        self.popen = subprocess.Popen([program, "--config", str(config)], stderr=subprocess.PIPE, text=True)
         self.pid = self.popen.pid
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()

@@ -5,7 +5,8 @@
 //
 // short: a connection for each request. keep: connections are used until the server says that it closes. RATE is the
 // requests per second of all threads together, evenly spaced; 0 is as fast as it goes. Prints one line of JSON. A
-// request is failed when its answer is not whole or not 200, whatever the reason.
+// request is failed when its answer is not whole or not 200, whatever the reason; of the failed, `refused` are those
+// that got no connection, and `late` those whose answer did not come for 10 s.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -27,9 +29,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// A client whose answers come too late for its pace stops asking this long after the end.
+constexpr std::chrono::seconds kMostBehind{1};
+
 struct Result {
   std::uint64_t answered = 0;
   std::uint64_t failed = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t late = 0;
   std::uint64_t connections = 0;
   std::vector<float> milliseconds;
 };
@@ -52,7 +59,7 @@ class Client {
     std::size_t end = std::string::npos;
     while ((end = head.find("\r\n\r\n")) == std::string::npos) {
       const ssize_t got = ::recv(fd_, buffer_, sizeof buffer_, 0);
-      if (got <= 0) return give_up();
+      if (got <= 0) return give_up(got, result);
       head.append(buffer_, static_cast<std::size_t>(got));
     }
     std::size_t have = head.size() - end - 4;
@@ -63,7 +70,7 @@ class Client {
     const std::size_t length = std::strtoull(head.c_str() + at + 18, nullptr, 10);
     while (have < length) {
       const ssize_t got = ::recv(fd_, buffer_, sizeof buffer_, 0);
-      if (got <= 0) return give_up();
+      if (got <= 0) return give_up(got, result);
       have += static_cast<std::size_t>(got);
     }
     if (!keep_ || head.find("\r\nConnection: close\r\n") != std::string::npos) disconnect();
@@ -81,9 +88,16 @@ class Client {
     (void)::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     const timeval patience{.tv_sec = 10, .tv_usec = 0};
     (void)::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return give_up();
+    if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      ++result.refused;
+      return give_up();
+    }
     ++result.connections;
     return true;
+  }
+  bool give_up(ssize_t got, Result& result) {
+    if (got < 0 && errno == EAGAIN) ++result.late;
+    return give_up();
   }
   bool give_up() {
     disconnect();
@@ -125,7 +139,7 @@ int main(int argc, char** argv) {
       for (std::uint64_t turn = 0;; ++turn) {
         if (rate > 0) {
           const double due = (static_cast<double>(turn) * threads + number) / rate;
-          if (due >= seconds) break;
+          if (due >= seconds || Clock::now() >= end + kMostBehind) break;
           std::this_thread::sleep_until(start + std::chrono::microseconds{static_cast<std::int64_t>(due * 1e6)});
         } else if (Clock::now() >= end) {
           break;
@@ -145,6 +159,8 @@ int main(int argc, char** argv) {
     const Result& one = results[static_cast<std::size_t>(number)];
     sum.answered += one.answered;
     sum.failed += one.failed;
+    sum.refused += one.refused;
+    sum.late += one.late;
     sum.connections += one.connections;
     sum.milliseconds.insert(sum.milliseconds.end(), one.milliseconds.begin(), one.milliseconds.end());
   }
@@ -155,9 +171,11 @@ int main(int argc, char** argv) {
     return sum.milliseconds[std::min(last, static_cast<std::size_t>(static_cast<double>(last) * share))];
   };
   std::printf(
-      "{\"answered\": %llu, \"failed\": %llu, \"connections\": %llu, \"seconds\": %.3f, \"median_ms\": %.3f, "
+      "{\"answered\": %llu, \"failed\": %llu, \"refused\": %llu, \"late\": %llu, \"connections\": %llu, \"seconds\": "
+      "%.3f, \"median_ms\": %.3f, "
       "\"p99_ms\": %.3f, \"longest_ms\": %.3f}\n",
       static_cast<unsigned long long>(sum.answered), static_cast<unsigned long long>(sum.failed),
+      static_cast<unsigned long long>(sum.refused), static_cast<unsigned long long>(sum.late),
       static_cast<unsigned long long>(sum.connections), std::chrono::duration<double>(Clock::now() - start).count(),
       static_cast<double>(quantile(0.5)), static_cast<double>(quantile(0.99)), static_cast<double>(quantile(1.0)));
   return 0;
