@@ -177,6 +177,38 @@ def tcp_inode(local, remote, family=socket.AF_INET):
     return struct.unpack_from("=I", answer, 16 + 4 + 48 + 16)[0]  # inet_diag_msg.idiag_inode
 
 
+def tcp_clients_of(pid, port):
+    """The ports of the clients whose connections to the local port a process holds, established or half closed."""
+    states = sum(1 << number for number in (1, 4, 5, 8, 9, 11))  # ESTABLISHED, FIN_WAIT1, _2, CLOSE_WAIT, LAST_ACK, CLOSING
+    # struct inet_diag_req_v2, of which a dump heeds the states; NLM_F_REQUEST | NLM_F_DUMP
+    wanted = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, states) + bytes(48)
+    client_ports = {}
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as asker:  # NETLINK_SOCK_DIAG
+        asker.sendall(struct.pack("=IHHII", 16 + len(wanted), 20, 0x301, 0, 0) + wanted)
+        ended = False
+        while not ended:
+            answer = memoryview(asker.recv(1 << 20))
+            while answer and not ended:
+                length, kind = struct.unpack_from("=IH", answer)
+                ended = kind != 20  # NLMSG_DONE, or an error
+                if not ended:
+                    local, remote = struct.unpack_from("!HH", answer, 16 + 4)
+                    if local == port:
+                        client_ports[struct.unpack_from("=I", answer, 16 + 4 + 48 + 16)[0]] = remote
+                answer = answer[length + 3 & ~3:]
+    inodes = [int(target[8:-1]) for target in descriptors(pid).values() if target.startswith("socket:[")]
+    return {client_ports[inode] for inode in inodes if inode in client_ports}
+
+
+def is_frozen(pid):
+    """Whether SIGSTOP has reached all its threads."""
+    stopped = True
+    for task in os.listdir(f"/proc/{pid}/task"):
+        text = Path(f"/proc/{pid}/task/{task}/stat").read_text()
+        stopped = stopped and text[text.rindex(")") + 2] == "T"
+    return stopped
+
+
 def holder_of(connection, pids):
     """Which of those processes holds the other end of a TCP connection; None while it waits to be accepted."""
     ours = connection.socket
