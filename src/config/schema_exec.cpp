@@ -102,6 +102,16 @@ constexpr std::array<std::string_view, 9> kExecPoolKeys{
     "listen",           "user",       "group", "umask", "rlimits", "start_timeout", "start_attempts",
     "graceful_timeout", "max_backoff"};
 
+// Keys that say something only together with another one.
+bool fits_application(std::string_view name, const PoolConfig& pool) {
+  if (name == "threads") return pool.concurrency == Concurrency::kThread;
+  if (name == "request_timeout") return pool.concurrency != Concurrency::kEvent;
+  if (name == "max_requests_jitter") return pool.max_requests > 0;
+  if (name == "max_lifetime_jitter") return pool.max_lifetime.count() > 0;
+  if (name == "memory_measure" || name == "memory_grace") return pool.max_memory.has_value();
+  return true;
+}
+
 }  // namespace
 
 constexpr Section kExecSection{
@@ -116,10 +126,7 @@ bool fits_pool(const Key& key, const void* owner) {
   const auto& pool = *static_cast<const PoolConfig*>(owner);
   const auto* exec = std::get_if<ExecConfig>(&pool.app);
   if (key.presence == Presence::kOneOf) return true;
-  if (exec == nullptr) {
-    if (key.name == "threads") return pool.concurrency == Concurrency::kThread;
-    return key.name != "request_timeout" || pool.concurrency != Concurrency::kEvent;
-  }
+  if (exec == nullptr) return fits_application(key.name, pool);
   if (key.name == "workers") return exec->style == ExecStyle::kListener;
   return std::ranges::find(kExecPoolKeys, key.name) != kExecPoolKeys.end();
 }
