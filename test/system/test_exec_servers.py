@@ -18,7 +18,7 @@ BODY = b"hello from a program\n"
 
 # An HTTP server in a few lines: takes what it accepted to its end before it goes.
 ASYNCIO = """
-import asyncio, signal, socket
+import asyncio, contextlib, signal, socket
 async def answer(loop, connection):
     head = b""
     while b"\\r\\n\\r\\n" not in head:
@@ -35,16 +35,18 @@ async def main():
     loop, answers = asyncio.get_running_loop(), set()
     listener = socket.socket(fileno=3)
     listener.setblocking(False)
-    async def serve():
-        while True:
-            connection, _ = await loop.sock_accept(listener)
+    def accept():
+        with contextlib.suppress(BlockingIOError):  # another copy was faster
+            connection, _ = listener.accept()
             connection.setblocking(False)
             task = loop.create_task(answer(loop, connection))
             answers.add(task)
             task.add_done_callback(answers.discard)
-    serving = loop.create_task(serve())
-    loop.add_signal_handler(signal.SIGTERM, serving.cancel)
-    await asyncio.wait([serving])
+    stopping = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_reader(listener, accept)  # not loop.sock_accept(): cancelled, it may lose a connection
+    await stopping.wait()
+    loop.remove_reader(listener)
     if answers:
         await asyncio.wait(answers)
 asyncio.run(main())

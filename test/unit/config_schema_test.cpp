@@ -74,7 +74,11 @@ Config example() {
 Config example_of_respond() {
   Config config = example();
   config.pools.front().app = RespondConfig{};
-  config.pools.front().concurrency = Concurrency::kThread;  // so that all keys of a pool are tried
+  // So that all keys of a pool are tried.
+  config.pools.front().concurrency = Concurrency::kThread;
+  config.pools.front().max_requests = 1;
+  config.pools.front().max_lifetime = Duration{1};
+  config.pools.front().max_memory = ByteSize{1U << 30U};
   return config;
 }
 
@@ -198,7 +202,7 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
     }
   });
   struct Count {
-    std::size_t operator()(const StaticConfig& /*app*/) const { return 72; }
+    std::size_t operator()(const StaticConfig& /*app*/) const { return 68; }
     std::size_t operator()(const RespondConfig& /*app*/) const { return 63; }
     std::size_t operator()(const ExecConfig& /*app*/) const { return 35; }
   };
