@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -33,7 +34,8 @@ struct Inheritance {
   int stderr_fd = -1;
   std::string notify_address = {};
   int scoreboard_fd = -1;
-  WorkerCell* cell = nullptr;  // the mapping of scoreboard_fd, which a fork inherits
+  std::size_t cell_number = 0;  // which cell of it is this worker's
+  WorkerCell* cell = nullptr;   // that cell, in the mapping that a fork inherits
 };
 
 }  // namespace prong::ipc

@@ -3,18 +3,23 @@
 namespace prong::ipc {
 
 Result<Scoreboard> Scoreboard::create() {
-  auto memory = os::SharedMemory::create("prongd-scoreboard", sizeof(WorkerCell));
+  auto memory = os::SharedMemory::create("prongd-scoreboard", kCells * sizeof(WorkerCell));
   if (!memory) return failure("cannot create a scoreboard", std::move(memory.error()));
   return Scoreboard{std::move(*memory)};
 }
 
-WorkerCell& Scoreboard::cell() const {
-  // The mapping is page-aligned and zero-filled, which is a valid WorkerCell (an implicit-lifetime type).
-  return *reinterpret_cast<WorkerCell*>(memory_.bytes().data());
+WorkerCell& Scoreboard::cell(std::size_t number) const {
+  // The mapping is page-aligned and zero-filled, which are valid WorkerCells (an implicit-lifetime type).
+  return reinterpret_cast<WorkerCell*>(memory_.bytes().data())[number];
 }
 
-WorkerCounts Scoreboard::counts() const {
-  const WorkerCell& from = cell();
+void clear(WorkerCell& cell) {
+  cell.connections.store(0, std::memory_order_relaxed);
+  cell.requests.store(0, std::memory_order_relaxed);
+  cell.open_connections.store(0, std::memory_order_relaxed);
+}
+
+WorkerCounts counts_of(const WorkerCell& from) {
   return {.connections = from.connections.load(std::memory_order_relaxed),
           .requests = from.requests.load(std::memory_order_relaxed),
           .open_connections = from.open_connections.load(std::memory_order_relaxed)};

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/error.hpp"
@@ -32,11 +33,19 @@ struct WorkerCounts {
   std::uint64_t open_connections = 0;
 };
 
+// Makes a cell that a dead worker has used like new.
+void clear(WorkerCell& cell);
+[[nodiscard]] WorkerCounts counts_of(const WorkerCell& cell);
+
+// One page with cells for many workers: every mapping of the master is copied at each fork and taken down at each exec,
+// so that a page for each worker would make a fork dearer with every worker that there is.
 class Scoreboard {
  public:
+  static constexpr std::size_t kCells = 64;
   [[nodiscard]] static Result<Scoreboard> create();
-  [[nodiscard]] WorkerCell& cell() const;
-  [[nodiscard]] WorkerCounts counts() const;
+  // number: below kCells.
+  [[nodiscard]] WorkerCell& cell(std::size_t number = 0) const;
+  [[nodiscard]] WorkerCounts counts(std::size_t number = 0) const { return counts_of(cell(number)); }
   [[nodiscard]] int fd() const { return memory_.fd(); }
 
  private:

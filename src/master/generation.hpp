@@ -51,7 +51,7 @@ struct Slot {
   pid_t pid = 0;
   std::uint64_t channel_key = 0;
   ipc::Channel channel;
-  std::optional<ipc::Scoreboard> scoreboard;
+  ipc::WorkerCell* cell = nullptr;  // in the pool's scoreboards
   os::TimePoint forked_at;
   std::optional<os::TimePoint> ready_at;
   StopPlan stop_plan;
@@ -82,6 +82,7 @@ struct Pool {
   std::vector<std::string> listeners;          // canonical addresses, in the order of config->listen
   std::optional<uid_t> user;                   // whom its workers become, if somebody else
   std::deque<Slot> slots;                      // a deque: slots stay where they are when more are made
+  std::vector<ipc::Scoreboard> scoreboards;    // slot i has cell i % kCells of i / kCells
   std::int32_t adjustment = 0;                 // by TTIN and TTOU
   std::uint64_t serve_backlog = 0;             // bit i: at its stop nobody else will accept from listener i
   std::uint32_t fork_failures = 0;             // in a row, so that the first is logged and the end of them

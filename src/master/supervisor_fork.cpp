@@ -11,6 +11,17 @@
 namespace prong::master {
 namespace {
 
+// The scoreboard that has the slot's cell, made with the first of its slots.
+Result<const ipc::Scoreboard*> scoreboard_of(Pool& pool, const Slot& slot) {
+  const std::size_t page = slot.number / ipc::Scoreboard::kCells;
+  while (pool.scoreboards.size() <= page) {
+    auto made = ipc::Scoreboard::create();
+    if (!made) return failure(std::move(made.error()));
+    pool.scoreboards.push_back(std::move(*made));
+  }
+  return &pool.scoreboards[page];
+}
+
 class WorkerChild final : public os::ChildMain {
  public:
   WorkerChild(WorkerMain worker_main, ipc::Inheritance inheritance, const config::PoolConfig& pool,
@@ -54,11 +65,13 @@ void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
 
 Result<pid_t> Supervisor::try_fork(const Place& place) {
   Slot& slot = *place.slot;
-  auto scoreboard = ipc::Scoreboard::create();
+  auto scoreboard = scoreboard_of(*place.pool, slot);
   if (!scoreboard) return failure(std::move(scoreboard.error()));
   auto channel = ipc::Channel::create_pair();
   if (!channel) return failure(std::move(channel.error()));
-  slot.scoreboard = std::move(*scoreboard);
+  const std::size_t cell_number = slot.number % ipc::Scoreboard::kCells;
+  slot.cell = &(*scoreboard)->cell(cell_number);
+  ipc::clear(*slot.cell);
   slot.channel = std::move(channel->first);
   auto key = watch(slot.channel.fd(), place, Source::kChannel);
   if (!key) return failure(std::move(key.error()));
@@ -71,8 +84,9 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
                                .listeners = {},
                                .log_fds = {},
                                .access_log_fd = -1,
-                               .scoreboard_fd = slot.scoreboard->fd(),
-                               .cell = &slot.scoreboard->cell()};
+                               .scoreboard_fd = (*scoreboard)->fd(),
+                               .cell_number = cell_number,
+                               .cell = slot.cell};
   if (const auto& access_log = place.pool->config->access_log)
     inheritance.access_log_fd = access_logs_->find(access_log->path);
   for (std::size_t i = 0; i < place.pool->listeners.size(); ++i) {

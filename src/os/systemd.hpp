@@ -1,4 +1,8 @@
-// The only room of libsystemd: readiness and watchdog, socket activation, the journal.
+// What systemd and a service say to each other: readiness and watchdog, socket activation, the journal.
+//
+// Its protocols are small and promised to stay (systemd's page "Interface Portability and Stability"). libsystemd,
+// which speaks them too, brings six libraries that nobody here uses. Each library is five mappings, which every fork
+// copies and every exec takes down again: without them a fork and exec cost a fifth less.
 #pragma once
 
 #include <chrono>

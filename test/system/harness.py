@@ -28,7 +28,7 @@ import pytest
 from limits import LIMIT, PRONGD, SCALE, TRIAL, is_sanitized
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-DESCRIPTORS_PER_WORKER = 2  # what the master holds for each: a channel and a scoreboard
+DESCRIPTORS_PER_WORKER = 1  # what the master holds for each: a channel
 
 LINE = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?P<level>debug|info|warn|error) +(?P<subject>\S.*?): (?P<text>.*)$")

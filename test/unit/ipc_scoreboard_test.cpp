@@ -39,6 +39,25 @@ TEST_CASE("what a worker counted is there when it has crashed") {
   CHECK(scoreboard->counts().open_connections == 5);
 }
 
+TEST_CASE("each cell counts for itself, and a cleared one is as new") {
+  const auto scoreboard = Scoreboard::create();
+  REQUIRE(scoreboard.has_value());
+  for (std::size_t i = 0; i < Scoreboard::kCells; ++i) {
+    WorkerCell& cell = scoreboard->cell(i);
+    CHECK(reinterpret_cast<std::uintptr_t>(&cell) % alignof(WorkerCell) == 0);
+    WorkerCell::add(cell.connections, i + 1);
+    WorkerCell::add(cell.requests, i + 2);
+    cell.open_connections.store(i + 3);
+  }
+  clear(scoreboard->cell(7));
+  for (std::size_t i = 0; i < Scoreboard::kCells; ++i) {
+    const WorkerCounts counts = scoreboard->counts(i);
+    CHECK(counts.connections == (i == 7 ? 0 : i + 1));
+    CHECK(counts.requests == (i == 7 ? 0 : i + 2));
+    CHECK(counts.open_connections == (i == 7 ? 0 : i + 3));
+  }
+}
+
 TEST_CASE("two scoreboards share nothing, and a moved one keeps its page") {
   auto first = Scoreboard::create();
   auto second = Scoreboard::create();

@@ -41,6 +41,7 @@ std::string in_worker(const config::PoolConfig& pool, const std::function<std::s
                                .listeners = {},
                                .log_fds = {},
                                .scoreboard_fd = -1,
+                               .cell_number = 0,
                                .cell = nullptr};
   if (change) change(inheritance);
   return run_forked([&](int report) -> std::string {
