@@ -358,7 +358,7 @@ def test_workers_of_a_new_generation_accept_only_after_the_commit(session):
     with Connection(daemon.address()) as connection:
         connection.get("/")
         assert harness.holder_of(connection, new) in new
-    daemon.expect_more(workers=1, listeners=1)
+    daemon.expect_more(workers=1, listeners=1, pools=1)
 
 
 def test_a_reload_asked_for_during_a_reload_runs_afterwards(session):
