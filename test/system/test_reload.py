@@ -355,9 +355,13 @@ def test_workers_of_a_new_generation_accept_only_after_the_commit(session):
     held.release()
     daemon.wait(r"reload done: generation 2\b")
     new = pids_of(daemon) - old
-    with Connection(daemon.address()) as connection:
-        connection.get("/")
-        assert harness.holder_of(connection, new) in new
+
+    def is_held_by_new():
+        with Connection(daemon.address()) as connection:
+            connection.get("/")
+            return harness.holder_of(connection, new) in new
+
+    wait_until(is_held_by_new, "a connection of a new worker")  # an old one accepts until it has read its Stop
     daemon.expect_more(workers=1, listeners=1, pools=1)
 
 
