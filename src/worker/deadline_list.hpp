@@ -59,6 +59,8 @@ class DeadlineList {
     first->stop_waiting();
     return first;
   }
+  // Since when one of this list waits.
+  [[nodiscard]] os::TimePoint began(const Waiter& waiter) const { return waiter.deadline_ - patience_; }
   [[nodiscard]] std::optional<os::TimePoint> next_deadline() const {
     if (end_.next_ == &end_) return std::nullopt;
     return end_.next_->deadline_;

@@ -31,8 +31,11 @@ constexpr Duration kAcceptPause{100};
 constexpr Duration kShortestHousekeeping{10};
 // How long a connection waits for a worker that is free, before one gives up an idle client for it.
 constexpr Duration kYieldDelay{5};
+// A client that has just had its answer may be sending its next request, which would be lost: an idle one is given up
+// only when it has been idle for longer than that takes on most ways through the net.
+constexpr Duration kLeastIdle{250};
 // The same for a client that has not said anything yet: it is slow, or means harm.
-constexpr Duration kFreshYieldDelay{1'000};
+constexpr Duration kLeastSilence{1'000};
 // An exhausted worker says so this often at the most.
 constexpr std::chrono::seconds kComplaintInterval{10};
 constexpr std::chrono::seconds kFailureInterval{1};
@@ -265,20 +268,11 @@ void EventLoop::hear_listener(std::uint64_t key) {
       return accept(key);
     case Admission::kReserve:
       acceptor_.pause();
-      yield_due_ = now_ + (holds_fresh_connection() ? kFreshYieldDelay : kYieldDelay);
+      yield_due_ = now_ + kYieldDelay;
       return;
     case Admission::kLeave:
       return;
   }
-}
-
-// Whether a client has connected, and not said anything yet.
-bool EventLoop::holds_fresh_connection() const {
-  bool found = false;
-  connections_.for_each([&found](const Connection& connection) {
-    found = found || (connection.waiting() == Waiting::kIdle && connection.session().requests() == 0);
-  });
-  return found;
 }
 
 // In reserve, and a connection has come: it is still there if no sibling was free, and then it goes before the idle
@@ -291,6 +285,11 @@ void EventLoop::yield_idle() {
     if (connection.waiting() == Waiting::kIdle) idle = &connection;
   });
   if (idle == nullptr) return;
+  const os::TimePoint may_go = idle_.began(*idle) + (idle->conversation().requests() == 0 ? kLeastSilence : kLeastIdle);
+  if (may_go > now_) {
+    yield_due_ = may_go;
+    return;
+  }
   const std::uint64_t key = idle->key();
   idle->on_readable(buffer_);  // a request that has arrived meanwhile is served
   settle(*idle);

@@ -57,7 +57,6 @@ class EventLoop {
   void read_signals();
   void read_news();
   void hear_listener(std::uint64_t key);
-  [[nodiscard]] bool holds_fresh_connection() const;
   void accept(std::uint64_t key);
   void accept_one_of_any();
   void yield_idle();
