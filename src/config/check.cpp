@@ -122,6 +122,7 @@ class Checker {
       // An empty path is one that the reader has told about.
       if (pool.access_log && !pool.access_log->path.empty())
         check_log_file(pool.access_log->path, name + ".access_log.path");
+      check_protocol(pool, name);
       std::visit([&](const auto& app) { check_app(app, pool, name); }, pool.app);
       check_keys_fit(config_, pool, diagnostics_);
     }
@@ -181,8 +182,9 @@ class Checker {
                R"(write concurrency = "thread", or leave the key out)");
     const Position* const timeout = config_.position_of(name + ".request_timeout");
     if (timeout != nullptr && pool.concurrency == Concurrency::kEvent)
-      complain(*timeout, fmt::format("{}.request_timeout cannot be kept with concurrency = \"event\"", name),
-               R"(nobody can answer while the code of the I/O thread is stuck; write concurrency = "thread" or "process")");
+      complain(
+          *timeout, fmt::format("{}.request_timeout cannot be kept with concurrency = \"event\"", name),
+          R"(nobody can answer while the code of the I/O thread is stuck; write concurrency = "thread" or "process")");
   }
 
   // Keys that do nothing without another one.
@@ -213,6 +215,20 @@ class Checker {
       if (const auto group = os::find_group(listener.group); !group)
         complain(position(name + ".group", listener.position), group.error().message, group.error().hint);
   }
+
+  // A table that the pool's application does not use would be silently ignored.
+  void check_protocol(const PoolConfig& pool, const std::string& name) {
+    const auto refuse = [&](std::string_view table, std::string_view why) {
+      if (const Position* const written = config_.position_of(fmt::format("{}.{}", name, table)); written != nullptr)
+        complain(*written, fmt::format("{}.{} has no meaning here: {}", name, table, why), "leave it out");
+    };
+    if (std::holds_alternative<ExecConfig>(pool.app)) return;  // check_keys_fit()
+    if (!runs_streams(pool.app)) return refuse("stream", "the pool speaks HTTP");
+    refuse("http", "the pool speaks no HTTP");
+    refuse("access_log", "the pool speaks no HTTP");
+  }
+
+  void check_app(const EchoConfig& /*app*/, const PoolConfig& /*pool*/, const std::string& /*name*/) {}
 
   void check_app(const StaticConfig& app, const PoolConfig& pool, const std::string& name) {
     const Position where = app.root_position.file.empty() ? pool.position : app.root_position;

@@ -157,8 +157,25 @@ struct ExecConfig {
   Position command_position = {};
 };
 
+// Table `echo`: every byte is sent back.
+struct EchoConfig {};
+
 // What a pool runs. One alternative for each app table.
-using AppConfig = std::variant<StaticConfig, RespondConfig, ExecConfig>;
+using AppConfig = std::variant<StaticConfig, RespondConfig, EchoConfig, ExecConfig>;
+
+// Whether the pool's connections are raw streams: its application sees bytes, and no HTTP is spoken.
+[[nodiscard]] inline bool runs_streams(const AppConfig& app) {
+  return std::holds_alternative<EchoConfig>(app);
+}
+
+// Table `stream`: limits of connections that speak no HTTP.
+struct StreamConfig {
+  Duration idle_timeout = std::chrono::minutes{5};   // neither side sent anything; 0: none
+  Duration send_timeout = std::chrono::seconds{60};  // without any progress while bytes wait for the client
+  ByteSize min_send_rate = {100};                    // bytes/s that a client has to take in each send_timeout
+  Duration idle_grace = std::chrono::seconds{2};     // of silence, when the daemon stops
+  ByteSize buffer = {64U << 10U};                    // that may wait for a client before it is read from again
+};
 
 // Table `access_log`: one line for each answer.
 struct AccessLogConfig {
@@ -179,11 +196,11 @@ struct PoolConfig {
   std::vector<ListenerConfig> listen = {};
   std::optional<std::uint32_t> workers = {};  // nothing: "auto", one for each usable CPU
   Concurrency concurrency = Concurrency::kEvent;
-  std::uint32_t threads = 4;                             // application threads of one worker, in `thread`
+  std::uint32_t threads = 4;                            // application threads of one worker, in `thread`
   Duration request_timeout = std::chrono::seconds{60};  // for the application; 0: none. Not in `event`
-  std::uint32_t max_connections = 10'000;  // at once, in one worker
-  std::string user = {};                   // empty: the user of the master
-  std::string group = {};                  // empty: the user's primary group
+  std::uint32_t max_connections = 10'000;               // at once, in one worker
+  std::string user = {};                                // empty: the user of the master
+  std::string group = {};                               // empty: the user's primary group
   std::uint32_t umask = 022;
   RlimitsConfig rlimits = {};
   Duration start_timeout = std::chrono::seconds{60};  // from fork to Ready
@@ -199,9 +216,13 @@ struct PoolConfig {
   Duration memory_grace = std::chrono::seconds{60};  // a worker younger than this does not retire for its memory
   std::uint32_t max_unavailable = 1;                 // workers of the pool that leave at once
   HttpConfig http = {};
+  StreamConfig stream = {};
   std::optional<AccessLogConfig> access_log = {};
   AppConfig app = {};
   Position position = {};
+
+  // How long a connection that has nothing under way still lives when the daemon stops.
+  [[nodiscard]] Duration idle_grace() const { return runs_streams(app) ? stream.idle_grace : http.idle_grace; }
 };
 
 // One whole configuration. Shared by everything that was started from it; never changed.

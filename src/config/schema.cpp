@@ -64,7 +64,7 @@ constexpr Section kLog{
 // ---- entries of `listen`
 
 constexpr std::array kAutoDefer{
-    Word{.text = "auto", .doc = "`\"1s\"` where the client speaks first (HTTP), off for `exec`"}};
+    Word{.text = "auto", .doc = "`\"1s\"` where the client speaks first (HTTP), off elsewhere"}};
 constexpr std::array kKernelBuffer{Word{.text = "auto", .doc = "the kernel sizes the buffer"}};
 constexpr Range kBuffer{.least = kKibibyte, .most = kGibibyte};
 
@@ -399,6 +399,51 @@ constexpr Section kRespond{
     .defaults = defaults_of<RespondConfig>,
 };
 
+// ---- echo and stream
+
+constexpr Section kEcho{
+    .title = "echo",
+    .doc =
+        "App table: the pool sends back every byte (RFC 862), to try and to measure connections that speak no HTTP. It "
+        "has no keys: `echo = {}`.",
+    .keys = {},
+    .defaults = defaults_of<EchoConfig>,
+};
+
+constexpr std::array kStreamKeys{
+    Key{.name = "idle_timeout",
+        .access = member<&StreamConfig::idle_timeout>(),
+        .range = {0, kDay},
+        .doc = "How long a connection may live on which neither side sends anything; `\"0\"`: for ever."},
+    Key{.name = "send_timeout",
+        .access = member<&StreamConfig::send_timeout>(),
+        .range = kTimeout,
+        .doc = "In each such time a client has to take min_send_rate of the bytes that wait for it, and at least one "
+               "byte, else the connection is cut."},
+    Key{.name = "min_send_rate",
+        .access = member<&StreamConfig::min_send_rate>(),
+        .range = {0, kGibibyte},
+        .doc = "Bytes per second that a client has to take, on average of a send_timeout; `\"0\"`: at all."},
+    Key{.name = "idle_grace",
+        .access = member<&StreamConfig::idle_grace>(),
+        .range = {.least = 0, .most = kDay},
+        .doc = "When the daemon stops: how long neither side has to send anything before the connection is ended; at "
+               "most graceful_timeout."},
+    Key{.name = "buffer",
+        .access = member<&StreamConfig::buffer>(),
+        .range = {kKibibyte, kGibibyte},
+        .doc = "Bytes that may wait for one slow client; then nothing more is read from it."},
+};
+
+constexpr Section kStream{
+    .title = "stream",
+    .doc =
+        "Limits of connections that speak no HTTP; only in pools with such an app table, see "
+        "[streams](streams.md).",
+    .keys = kStreamKeys,
+    .defaults = defaults_of<StreamConfig>,
+};
+
 // ---- access_log
 
 constexpr std::array kAccessLogKeys{
@@ -556,6 +601,11 @@ constexpr std::array kPoolKeys{
         .section = &kHttp,
         .example = R"({ idle_timeout = "30s" })",
         .doc = "Limits of the protocol, see [http](#http)."},
+    Key{.name = "stream",
+        .access = table<&PoolConfig::stream>(),
+        .section = &kStream,
+        .example = R"({ idle_timeout = "30m" })",
+        .doc = "Limits of connections that speak no HTTP, see [stream](#stream)."},
     Key{.name = "access_log",
         .access = optional_table<&PoolConfig::access_log>(),
         .section = &kAccessLog,
@@ -573,6 +623,12 @@ constexpr std::array kPoolKeys{
         .section = &kRespond,
         .example = R"({ status = 503, body = "back at noon\n" })",
         .doc = "Give the same answer to every request, see [respond](#respond)."},
+    Key{.name = "echo",
+        .access = alternative<&PoolConfig::app, EchoConfig>(),
+        .presence = Presence::kOneOf,
+        .section = &kEcho,
+        .example = "{}",
+        .doc = "Send back every byte, without HTTP, see [echo](#echo)."},
     Key{.name = "exec",
         .access = alternative<&PoolConfig::app, ExecConfig>(),
         .presence = Presence::kOneOf,
@@ -581,7 +637,7 @@ constexpr std::array kPoolKeys{
         .doc = "Run any program, see [exec](#exec)."},
 };
 
-constexpr std::array<std::string_view, 4> kLaterPoolKeys{"wsgi", "module", "echo", "status"};
+constexpr std::array<std::string_view, 3> kLaterPoolKeys{"wsgi", "module", "status"};
 
 constexpr Section kPool{
     .title = "[pool.NAME]",

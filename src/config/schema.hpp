@@ -86,7 +86,7 @@ struct Key {
   Range range = {};
   std::string_view unit = {};  // of a count, for the documentation
   std::span<const Word> words = {};
-  const Section* section = nullptr;              // of the parts
+  const Section* section = nullptr;  // of the parts
   TakesEffect takes_effect = TakesEffect::kReload;
   bool any_text = false;          // of texts: may have line ends and other control characters; of a list: empty ones
   std::string_view example = {};  // as TOML source; empty: the default serves

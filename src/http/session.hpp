@@ -50,8 +50,8 @@ class Session final : public net::Conversation {
   // The answer of a handler that said Later. Only while awaits_answer().
   void answer(Response response);
   [[nodiscard]] bool awaits_answer() const { return stage_ == Stage::kAwaiting; }
-  // The application works on an answer: it has not given it yet, or makes its body.
-  [[nodiscard]] bool is_with_application() const { return stage_ != Stage::kReading; }
+  // It has not given its answer yet, or makes its body.
+  [[nodiscard]] bool is_with_application() const override { return stage_ != Stage::kReading; }
   // Of the request whose answer is awaited, "GET /path?query" as it was sent; empty while none is. For the log.
   [[nodiscard]] std::string awaited_request() const;
 

@@ -6,7 +6,7 @@
 namespace prong {
 
 int worker_main(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
-  return worker::run(inheritance, pool, worker::load_application);
+  return worker::run(inheritance, pool, worker::load_application, worker::load_streams);
 }
 
 }  // namespace prong

@@ -14,9 +14,9 @@ namespace prong::master {
 namespace {
 
 // Whether a client of the pool always sends before the server does, so that a connection without bytes is not worth
-// waking anybody for. What a program expects is not known.
+// waking anybody for. What a program or a stream expects is not known.
 bool client_speaks_first(const config::AppConfig& app) {
-  return !std::holds_alternative<config::ExecConfig>(app);
+  return !std::holds_alternative<config::ExecConfig>(app) && !config::runs_streams(app);
 }
 
 net::ListenOptions to_options(const config::ListenerConfig& from, const config::AppConfig& app) {

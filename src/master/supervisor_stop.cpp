@@ -68,7 +68,7 @@ StopPlan Supervisor::choose_stop_plan(const Place& place) const {
   if (stops_fast_) return fast_stop_plan();
   // While somebody else serves, an idle client has all the time of the drain for its next request. When the daemon
   // stops, the service is down until the last worker is gone, so only a request that is on its way is waited for.
-  const Duration idle_grace = place.generation->replaced ? pool.graceful_timeout : pool.http.idle_grace;
+  const Duration idle_grace = place.generation->replaced ? pool.graceful_timeout : pool.idle_grace();
   return graceful_stop_plan(pool.graceful_timeout, idle_grace);
 }
 

@@ -54,6 +54,8 @@ class Conversation {
   // False while enough output is waiting (back-pressure), while the application works, and after the end.
   [[nodiscard]] virtual bool wants_read() const = 0;
   [[nodiscard]] virtual Phase phase() const = 0;
+  // The application works, on a thread of its own: what it makes of it is still to come.
+  [[nodiscard]] virtual bool is_with_application() const = 0;
   // Nothing will be added to output() any more; close when it has been sent.
   [[nodiscard]] virtual bool finished() const = 0;
   // When finished(): whether the client may have sent, or may still send, bytes that nobody will read.
@@ -67,7 +69,7 @@ class Conversation {
   [[nodiscard]] const Output& output() const { return output_; }
   // What was being sent broke off, so that only a cut connection tells the client that it is not whole.
   [[nodiscard]] bool broken() const { return broken_; }
-  // What the application was asked to answer.
+  // What the application was asked to answer: requests, or events of a stream.
   [[nodiscard]] std::uint64_t requests() const { return requests_; }
   // What went wrong inside (an exception of the application, a body that could not be stored), or empty; then forgets
   // it. For the worker's log.

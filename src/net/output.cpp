@@ -109,4 +109,16 @@ void Output::append(FileBody&& file) {
   segments_.push_back({.file = std::move(file), .is_file = true});
 }
 
+void Output::append(Output&& other) {
+  assert(other.sent_total_ == 0);
+  for (std::size_t i = other.front_; i < other.segments_.size(); ++i) {
+    Segment& segment = other.segments_[i];
+    if (segment.is_file || !segment.borrowed.empty())
+      segments_.push_back(std::move(segment));
+    else
+      append(std::move(segment.text));
+  }
+  other = Output();
+}
+
 }  // namespace prong::net

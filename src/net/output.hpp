@@ -81,6 +81,8 @@ class Output {
   // A small text is copied, a large one shared until it has been sent.
   void append(SharedText text);
   void append(FileBody&& file);
+  // Everything of another one, of which nothing has been sent.
+  void append(Output&& other);
 
  private:
   struct Segment {

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/echo.hpp"
 #include "app/respond.hpp"
 #include "app/static_files.hpp"
 #include "os/process.hpp"
@@ -71,12 +72,29 @@ struct Loader {
     return std::make_unique<app::Respond>(app::RespondSettings{
         .status = static_cast<std::uint16_t>(respond.status), .headers = respond.headers, .body = respond.body});
   }
+  Result<std::unique_ptr<http::Handler>> operator()(const config::EchoConfig& /*app*/) const {
+    return failure("the application runs on streams, and answers no requests");
+  }
+};
+
+struct StreamLoader {
+  template <class HttpConfig>
+  Result<std::unique_ptr<app::StreamHandler>> operator()(const HttpConfig& /*app*/) const {
+    return failure("the application answers requests, and is no application of streams");
+  }
+  Result<std::unique_ptr<app::StreamHandler>> operator()(const config::EchoConfig& /*app*/) const {
+    return std::make_unique<app::Echo>();
+  }
 };
 
 }  // namespace
 
 Result<std::unique_ptr<http::Handler>> load_application(const config::AppConfig& app) {
   return std::visit(Loader{}, app);
+}
+
+Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app) {
+  return std::visit(StreamLoader{}, app);
 }
 
 }  // namespace prong::worker

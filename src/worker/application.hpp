@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "app/stream.hpp"
 #include "base/error.hpp"
 #include "config/config.hpp"
 #include "http/handler.hpp"
@@ -11,5 +12,7 @@ namespace prong::worker {
 
 // Runs in the worker, after child_setup: with the user and the limits under which it will serve.
 [[nodiscard]] Result<std::unique_ptr<http::Handler>> load_application(const config::AppConfig& app);
+// The same for an application of streams; of one that answers requests it is an error, and of one of streams that one.
+[[nodiscard]] Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app);
 
 }  // namespace prong::worker

@@ -12,6 +12,8 @@ namespace prong::worker {
 namespace {
 
 constexpr std::uint16_t kInternalError = 500;
+// What belongs to no connection any more. The keys of connections begin above 32 bits.
+constexpr std::uint64_t kNobody = 0;
 
 // What the handler has lent only for the call is copied.
 void own(http::Response& response) {
@@ -37,14 +39,34 @@ Result<std::unique_ptr<ApplicationThreads>> ApplicationThreads::create(
     std::vector<std::unique_ptr<http::Handler>> handlers, std::size_t output_buffer) {
   auto event = os::EventFd::create();
   if (!event) return failure(std::move(event.error()));
+  const std::size_t threads = handlers.size();
   return std::unique_ptr<ApplicationThreads>(
-      new ApplicationThreads(std::move(handlers), std::move(*event), output_buffer));
+      new ApplicationThreads(std::move(handlers), nullptr, threads, std::move(*event), output_buffer));
+}
+
+Result<std::unique_ptr<ApplicationThreads>> ApplicationThreads::create(std::unique_ptr<app::StreamHandler> streams,
+                                                                       std::size_t threads) {
+  auto event = os::EventFd::create();
+  if (!event) return failure(std::move(event.error()));
+  return std::unique_ptr<ApplicationThreads>(
+      new ApplicationThreads({}, std::move(streams), threads, std::move(*event), 0));
 }
 
 http::Answer ApplicationThreads::handle(const http::Request& request) {
-  submitted_.push_back({.connection = request.connection, .request = http::OwnedRequest(request)});
+  submitted_.push_back({.connection = request.connection, .work = http::OwnedRequest(request)});
   busy_.fetch_add(1, std::memory_order_relaxed);
   return http::Later{};
+}
+
+void ApplicationThreads::handle(app::StreamEvent event) {
+  const std::uint64_t connection = event.peer.connection;
+  submitted_.push_back({.connection = connection, .work = std::move(event)});
+  busy_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void ApplicationThreads::close(std::unique_ptr<app::Stream> stream) {
+  if (stream == nullptr) return;
+  handle({.kind = app::StreamEventKind::kClose, .peer = {.connection = kNobody}, .stream = std::move(stream)});
 }
 
 // One sleeper is woken; it wakes the next one if there is more than it can take.
@@ -69,6 +91,7 @@ bool ApplicationThreads::claim_sleeper() {
 
 http::DescriptorNeeds ApplicationThreads::descriptor_needs() const {
   http::DescriptorNeeds needs;
+  if (handlers_.empty()) needs.per_answer = 0;
   for (const auto& handler : handlers_) {
     const http::DescriptorNeeds each = handler->descriptor_needs();
     needs.held += each.held;
@@ -88,6 +111,13 @@ ApplicationThreads::Cancelled ApplicationThreads::cancel(std::uint64_t connectio
   const std::lock_guard lock(mutex_);
   const auto waiting = std::ranges::find(jobs_, connection, &Job::connection);
   if (waiting != jobs_.end()) {
+    auto* const event = std::get_if<app::StreamEvent>(&waiting->work);
+    if (event != nullptr && event->stream != nullptr) {
+      // In its place the application learns that the connection has gone.
+      event->kind = app::StreamEventKind::kClose;
+      waiting->connection = kNobody;
+      return Cancelled::kWaiting;
+    }
     jobs_.erase(waiting);
     busy_.fetch_sub(1, std::memory_order_relaxed);
     return Cancelled::kWaiting;
@@ -150,7 +180,7 @@ std::optional<ApplicationThreads::Job> ApplicationThreads::wait_for_job(std::siz
     if (finished_) return std::nullopt;
     if (!is_kept || (due && *due <= os::now())) {
       lock.unlock();
-      due = handlers_[thread]->do_housekeeping(os::now());
+      if (!handlers_.empty()) due = handlers_[thread]->do_housekeeping(os::now());
       is_kept = true;
       lock.lock();
       continue;
@@ -174,8 +204,17 @@ ApplicationThreads::Job ApplicationThreads::take_job(std::size_t thread) {
 
 // What is to be told when the thread is free again.
 ApplicationThreads::News ApplicationThreads::serve(std::size_t thread, Job job) {
-  News news{.connection = job.connection};
-  http::Answer answer = call(*handlers_[thread], job.request.view(), news.failure);
+  if (auto* const request = std::get_if<http::OwnedRequest>(&job.work))
+    return answer(thread, job.connection, std::move(*request));
+  return {.connection = job.connection,
+          .outcome = app::run_event(*streams_, std::get<app::StreamEvent>(std::move(job.work))),
+          .is_last = true};
+}
+
+ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, std::uint64_t connection,
+                                                    http::OwnedRequest request) {
+  News news{.connection = connection};
+  http::Answer answer = call(*handlers_[thread], request.view(), news.failure);
   auto* const response = std::get_if<http::Response>(&answer);
   if (response == nullptr) {
     answer = http::error_response(kInternalError);
@@ -189,7 +228,6 @@ ApplicationThreads::News ApplicationThreads::serve(std::size_t thread, Job job) 
     const auto pipe = std::make_shared<BodyPipe>(output_buffer_);
     made.body = make_reader(pipe, source->size());
     news.answer = std::move(made);
-    const std::uint64_t connection = job.connection;
     tell(std::exchange(news, {.connection = connection}));
     news.failure = pipe->fill(*source, [this, connection] { tell({.connection = connection}); });
     // There is no news then but that the thread is free.

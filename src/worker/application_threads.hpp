@@ -1,4 +1,5 @@
-// `process` and `thread` concurrency: requests go from the I/O thread to application threads, and answers back.
+// `process` and `thread` concurrency: requests, and events of streams, go from the I/O thread to application threads,
+// and answers back.
 //
 // Application code may block, hang or be slow; the I/O thread never waits for it. What crosses is owned by one side at
 // a time: a job by its thread, an answer by the I/O thread. What it costs is waking and locking, so the I/O thread
@@ -16,8 +17,11 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
+#include "app/stream_event.hpp"
 #include "base/error.hpp"
 #include "http/handler.hpp"
 #include "http/owned_request.hpp"
@@ -31,9 +35,10 @@ class ApplicationThreads final : public http::Handler {
   // What a thread has to tell about one connection.
   struct News {
     std::uint64_t connection = 0;
-    std::optional<http::Response> answer = {};  // nothing: there is more of a body that is streamed
-    std::string failure = {};                   // what the application failed with, for the log
-    bool is_last = false;                       // the thread is done with the request
+    std::optional<http::Response> answer = {};       // nothing: there is more of a body that is streamed
+    std::optional<app::StreamOutcome> outcome = {};  // of an event of a stream
+    std::string failure = {};                        // what the application failed with, for the log
+    bool is_last = false;                            // the thread is done with the request
   };
   // What had become of a request when it was to be cancelled.
   enum class Cancelled : std::uint8_t {
@@ -45,6 +50,9 @@ class ApplicationThreads final : public http::Handler {
   // One handler for each thread, so that an application need not be thread-safe by itself.
   [[nodiscard]] static Result<std::unique_ptr<ApplicationThreads>> create(
       std::vector<std::unique_ptr<http::Handler>> handlers, std::size_t output_buffer);
+  // One handler for all of `threads` threads; it and its streams share what they like (app/stream.hpp).
+  [[nodiscard]] static Result<std::unique_ptr<ApplicationThreads>> create(std::unique_ptr<app::StreamHandler> streams,
+                                                                          std::size_t threads);
 
   // ---- On the I/O thread.
 
@@ -54,6 +62,10 @@ class ApplicationThreads final : public http::Handler {
   }
   // Takes the request for a thread, which gets it with the next submit(), and says Later.
   [[nodiscard]] http::Answer handle(const http::Request& request) override;
+  // Takes an event of a stream for a thread. Of one connection the next one only after the outcome of the last.
+  void handle(app::StreamEvent event);
+  // The connection has gone: the application learns of it on a thread, as of anything else. May be nullptr.
+  void close(std::unique_ptr<app::Stream> stream);
   // Hands the requests over that have come since the last call: before the I/O thread waits for anything.
   void submit();
   [[nodiscard]] http::DescriptorNeeds descriptor_needs() const override;
@@ -61,13 +73,13 @@ class ApplicationThreads final : public http::Handler {
   [[nodiscard]] int fd() const { return event_.fd(); }
   [[nodiscard]] std::vector<News> take_news();
   // Whether a thread would begin at once with a request that came now.
-  [[nodiscard]] bool has_free_thread() const { return busy() < handlers_.size(); }
+  [[nodiscard]] bool has_free_thread() const { return busy() < threads(); }
   // Requests that wait or are being answered.
   [[nodiscard]] std::size_t busy() const { return busy_.load(std::memory_order_acquire); }
   [[nodiscard]] Cancelled cancel(std::uint64_t connection);
   // When a thread began with the request of that connection; nothing: none is at it.
   [[nodiscard]] std::optional<os::TimePoint> running_since(std::uint64_t connection);
-  [[nodiscard]] std::size_t threads() const { return handlers_.size(); }
+  [[nodiscard]] std::size_t threads() const { return working_on_.size(); }
   // No more requests come; the threads end when they have answered what there is.
   void finish();
 
@@ -77,13 +89,15 @@ class ApplicationThreads final : public http::Handler {
  private:
   struct Job {
     std::uint64_t connection;
-    http::OwnedRequest request;
+    std::variant<http::OwnedRequest, app::StreamEvent> work;
   };
-  ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, os::EventFd event, std::size_t output_buffer)
+  ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, std::unique_ptr<app::StreamHandler> streams,
+                     std::size_t threads, os::EventFd event, std::size_t output_buffer)
       : handlers_(std::move(handlers)),
+        streams_(std::move(streams)),
         event_(std::move(event)),
         output_buffer_(output_buffer),
-        working_on_(handlers_.size()) {}
+        working_on_(threads) {}
 
   [[nodiscard]] std::optional<Job> next_job(std::size_t thread, std::optional<News> done);
   [[nodiscard]] std::optional<Job> wait_for_job(std::size_t thread, std::unique_lock<std::mutex>& lock);
@@ -91,9 +105,11 @@ class ApplicationThreads final : public http::Handler {
   [[nodiscard]] bool claim_sleeper();
   [[nodiscard]] bool add_news(News news);
   [[nodiscard]] News serve(std::size_t thread, Job job);
+  [[nodiscard]] News answer(std::size_t thread, std::uint64_t connection, http::OwnedRequest request);
   void tell(News news);
 
-  std::vector<std::unique_ptr<http::Handler>> handlers_;
+  std::vector<std::unique_ptr<http::Handler>> handlers_;  // one for each thread; none of a pool of streams
+  std::unique_ptr<app::StreamHandler> streams_;           // nullptr: the pool speaks HTTP
   os::EventFd event_;
   std::size_t output_buffer_;
 

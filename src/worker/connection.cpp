@@ -16,6 +16,7 @@ namespace {
 
 // One sendfile() at the most, and what is sent to one client before the others have their turn.
 constexpr std::uint64_t kLargestFilePart = 1ULL << 20U;
+constexpr std::uint16_t kServiceUnavailable = 503;
 constexpr std::uint16_t kGatewayTimeout = 504;
 constexpr std::uint64_t kLargestTurn = 2 * kLargestFilePart;
 // Files up to this are copied to a peer on this machine.
@@ -28,15 +29,27 @@ Connection::Connection(os::UniqueFd socket, std::uint64_t key, const Service& se
       key_(key),
       service_(&service),
       peer_is_local_(net::is_local(peer.address)),
-      answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)) {
-  auto session = std::make_unique<http::Session>(http::Session::Context{
-      .handler = service.handler, .limits = service.limits, .observer = answer_log_.get(), .connection = key});
-  session_ = session.get();
-  conversation_ = std::move(session);
+      answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)),
+      conversation_(nullptr) {
+  if (service.streams == nullptr && service.stream_threads == nullptr)
+    conversation_ = &storage_.emplace<http::Session>(http::Session::Context{
+        .handler = service.handler, .limits = service.limits, .observer = answer_log_.get(), .connection = key});
+  else
+    conversation_ =
+        &storage_.emplace<StreamSession>(StreamSession::Context{.handler = service.streams,
+                                                                .threads = service.stream_threads,
+                                                                .buffer = service.stream_buffer,
+                                                                .peer = {.connection = key, .address = peer.address}});
 }
 
 Connection::~Connection() {
   if (answer_log_) answer_log_->note_end(conversation_->output().sent_total(), os::now());
+}
+
+void Connection::begin(std::span<char> buffer) {
+  on_readable(buffer);
+  // Some speak first.
+  if (is_stream()) pump();
 }
 
 void Connection::on_readable(std::span<char> buffer) {
@@ -62,19 +75,43 @@ void Connection::on_readable(std::span<char> buffer) {
 
 void Connection::on_news(std::optional<http::Response> answer) {
   if (answer) {
-    if (!session_->awaits_answer()) return;
-    session_->answer(*std::move(answer));
+    if (!session().awaits_answer()) return;
+    session().answer(*std::move(answer));
   }
   pump();
 }
 
+void Connection::on_outcome(app::StreamOutcome outcome) {
+  std::get<StreamSession>(storage_).finish_event(std::move(outcome));
+  pump();
+}
+
+void Connection::on_hangup() {
+  if (is_stream() && conversation_->is_with_application())
+    hung_up_ = true;
+  else
+    over_ = true;
+}
+
+std::string Connection::work_text() const {
+  if (is_stream()) return "an event of a stream";
+  std::string request = session().awaited_request();
+  return request.empty() ? "a streamed answer" : request;
+}
+
+void Connection::on_no_thread() {
+  if (is_stream()) return break_off();
+  on_news(http::error_response(kServiceUnavailable));
+}
+
 void Connection::on_overrun() {
-  if (!session_->awaits_answer()) {
-    if (session_->is_with_application()) break_off();
+  if (is_stream()) return break_off();
+  if (!session().awaits_answer()) {
+    if (session().is_with_application()) break_off();
     return;
   }
-  session_->announce_close();
-  session_->answer(http::error_response(kGatewayTimeout));
+  session().announce_close();
+  session().answer(http::error_response(kGatewayTimeout));
   pump();
 }
 
@@ -159,6 +196,13 @@ void Connection::finish() {
   lingering_ = true;
 }
 
+void Connection::on_idle_late(std::span<char> buffer) {
+  const std::uint64_t before = received_;
+  on_readable(buffer);
+  if (waiting() != Waiting::kIdle || (is_stream() && received_ != before)) return;
+  on_late();
+}
+
 void Connection::on_late() {
   switch (waiting()) {
     case Waiting::kBody:
@@ -213,9 +257,14 @@ Waiting Connection::waiting() const {
 
 void Connection::update_interest(os::Epoll& epoll) {
   if (over_) return;
+  if (hung_up_ && !wants_read()) {
+    // The kernel would tell of the hang-up again and again.
+    if (std::exchange(is_watched_, false)) epoll.remove(socket_.get());
+    return;
+  }
   std::uint32_t wanted = 0;
   if (wants_read()) wanted |= EPOLLIN;
-  if (waiting() == Waiting::kSending) wanted |= EPOLLOUT;
+  if (!conversation_->output().empty()) wanted |= EPOLLOUT;
   if (is_watched_ && wanted == watched_) return;
   // While an application thread has a request, nearly no client sends more: it costs less to hear of those that do.
   if (is_watched_ && wanted == 0 && watched_ == EPOLLIN && !has_early_input_) return;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <variant>
 
 #include "http/session.hpp"
 #include "net/conversation.hpp"
@@ -16,6 +17,7 @@
 #include "os/unique_fd.hpp"
 #include "worker/answer_log.hpp"
 #include "worker/deadline_list.hpp"
+#include "worker/stream_session.hpp"
 
 namespace prong::worker {
 
@@ -32,7 +34,11 @@ enum class Waiting : std::uint8_t {
 
 // What all connections of a worker share. Borrowed; outlives them.
 struct Service {
-  http::Handler* handler = nullptr;
+  http::Handler* handler = nullptr;  // nullptr: the pool speaks no HTTP
+  // What a pool of streams runs: its application here, or on threads; nullptr both in a pool that speaks HTTP.
+  app::StreamHandler* streams = nullptr;
+  ApplicationThreads* stream_threads = nullptr;
+  std::size_t stream_buffer = 1;  // of one stream, bytes that may wait to be sent before reading stops
   const http::Limits* limits = nullptr;
   log::AccessLog* access_log = nullptr;  // nullptr: the pool has none
   // How many bytes a client has to send of a body, and to take of an answer, while one deadline runs. At least 1.
@@ -51,6 +57,8 @@ class Connection : public Waiter {
   // Tells the access log of answers that have been cut.
   ~Connection();
 
+  // It has just been accepted: takes what has arrived. Uses `buffer` as on_readable() does.
+  void begin(std::span<char> buffer);
   // The socket is readable, or may be. Uses `buffer` for the time of the call.
   void on_readable(std::span<char> buffer);
   // The socket takes bytes again, or the application has more of an answer.
@@ -58,12 +66,18 @@ class Connection : public Waiter {
   // The application's answer, to what it said Later; or, without, that there is more of a body that it makes. News of a
   // request that has ended meanwhile changes nothing.
   void on_news(std::optional<http::Response> answer);
-  // The application takes too long: 504, the last answer, or the end of an answer that has begun.
+  // What came of a stream's event.
+  void on_outcome(app::StreamOutcome outcome);
+  // The application takes too long: 504, the last answer, or the end of an answer that has begun. A stream is cut.
   void on_overrun();
+  // The application will never come to what it has been asked: 503. A stream is cut.
+  void on_no_thread();
   // There is input, which waits until wants_read() again.
   void note_early_input() { has_early_input_ = true; }
-  // Neither side can send any more.
-  void on_hangup() { over_ = true; }
+  // Neither side can send any more. What a stream's client has sent is still read, once the application is free for it.
+  void on_hangup();
+  // It has been idle for too long. What has arrived by now is still served; a stream that moves again may go on.
+  void on_idle_late(std::span<char> buffer);
   // The deadline of what it waited for has passed. It may go on waiting, for another round of the same time.
   void on_late();
   // A deadline begins to run: what moves from now on counts for it.
@@ -81,13 +95,18 @@ class Connection : public Waiter {
   [[nodiscard]] std::uint64_t take_requests() {
     return conversation_->requests() - std::exchange(counted_requests_, conversation_->requests());
   }
+  // What the application works on, for the log: "GET /path", "a streamed answer", "an event of a stream".
+  [[nodiscard]] std::string work_text() const;
+  // Whether it speaks no HTTP.
+  [[nodiscard]] bool is_stream() const { return std::holds_alternative<StreamSession>(storage_); }
   [[nodiscard]] net::Conversation& conversation() { return *conversation_; }
   // The same, of a pool that speaks HTTP.
-  [[nodiscard]] http::Session& session() { return *session_; }
-  [[nodiscard]] const http::Session& session() const { return *session_; }
+  [[nodiscard]] http::Session& session() { return std::get<http::Session>(storage_); }
+  [[nodiscard]] const http::Session& session() const { return std::get<http::Session>(storage_); }
   [[nodiscard]] std::uint64_t key() const { return key_; }
   // Which list it was put in last; kept here by the worker.
   Waiting listed_as = Waiting::kNothing;
+  os::TimePoint listed_since = {};
 
  private:
   void pump();
@@ -108,12 +127,14 @@ class Connection : public Waiter {
   bool peer_is_local_;
   bool lingering_ = false;
   bool over_ = false;
+  bool hung_up_ = false;
   std::uint64_t received_ = 0;     // bytes
   std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
   std::uint64_t counted_requests_ = 0;
   std::unique_ptr<AnswerLog> answer_log_;  // before the conversation, which tells it
-  std::unique_ptr<net::Conversation> conversation_;
-  http::Session* session_ = nullptr;  // the conversation, if it is one of HTTP
+  // In place, because a new connection is to cost no allocation more than it must.
+  std::variant<std::monostate, http::Session, StreamSession> storage_;
+  net::Conversation* conversation_;  // in storage_
 };
 
 }  // namespace prong::worker

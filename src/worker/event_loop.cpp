@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "base/escape.hpp"
-#include "http/response.hpp"
 #include "log/log.hpp"
 #include "os/process.hpp"
 #include "worker/child_setup.hpp"
@@ -29,6 +28,8 @@ constexpr Duration kLingerTime{5'000};
 // When descriptors or memory run out, others of this worker may be free soon.
 constexpr Duration kAcceptPause{100};
 constexpr Duration kShortestHousekeeping{10};
+// How often streams are looked at while the worker drains, if their grace is short.
+constexpr Duration kShortestSilence{10};
 // How long a connection waits for a worker that is free, before one gives up an idle client for it.
 constexpr Duration kYieldDelay{5};
 // A client that has just had its answer may be sending its next request, which would be lost: an idle one is given up
@@ -39,7 +40,6 @@ constexpr Duration kLeastSilence{1'000};
 // An exhausted worker says so this often at the most.
 constexpr std::chrono::seconds kComplaintInterval{10};
 constexpr std::chrono::seconds kFailureInterval{1};
-constexpr std::uint16_t kServiceUnavailable = 503;
 // Of a request in a line of the log.
 constexpr std::size_t kMostRequestText = 200;
 
@@ -73,6 +73,26 @@ std::size_t connections_for(std::size_t descriptors, std::size_t listeners, cons
   const std::size_t taken = kOwnDescriptors + listeners + needs.held;
   const std::size_t each = 1 + needs.per_answer;
   return descriptors > taken + each ? (descriptors - taken) / each : 1;
+}
+
+http::DescriptorNeeds descriptor_needs(const EventLoop::Application& application) {
+  if (application.handler != nullptr) return application.handler->descriptor_needs();
+  return {.held = 0, .per_answer = 0};
+}
+
+// What holds for the connections of a pool, whatever is spoken on them.
+struct Patience {
+  Duration idle{};
+  Duration sending{};
+  std::uint64_t send_quota = 1;
+};
+Patience patience_of(const config::PoolConfig& pool) {
+  const auto of = [](const auto& limits) {
+    return Patience{.idle = limits.idle_timeout,
+                    .sending = limits.send_timeout,
+                    .send_quota = quota(limits.min_send_rate, limits.send_timeout)};
+  };
+  return config::runs_streams(pool.app) ? of(pool.stream) : of(pool.http);
 }
 
 void keep_nearest(std::optional<os::TimePoint>& nearest, std::optional<os::TimePoint> other) {
@@ -123,25 +143,28 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       limits_(to_limits(pool.http)),
       access_log_(std::move(access_log)),
       service_{.handler = application.handler,
+               .streams = application.streams,
+               .stream_threads = config::runs_streams(pool.app) ? application.threads : nullptr,
+               .stream_buffer = static_cast<std::size_t>(pool.stream.buffer.bytes),
                .limits = &limits_,
                .access_log = access_log_.get(),
                .body_quota = quota(pool.http.min_body_rate, pool.http.body_timeout),
-               .send_quota = quota(pool.http.min_send_rate, pool.http.send_timeout),
+               .send_quota = patience_of(pool).send_quota,
                .file_buffer = file_buffer_},
       cell_(inheritance.cell),
       epoll_(std::move(epoll)),
       signals_(std::move(signals)),
       acceptor_(epoll_, inheritance.listeners, kFirstListenerKey),
-      idle_(pool.http.idle_timeout),
+      idle_(patience_of(pool).idle),
       request_(pool.http.header_timeout),
       body_(pool.http.body_timeout),
       handling_(pool.request_timeout),
-      sending_(pool.http.send_timeout),
+      sending_(patience_of(pool).sending),
       lingering_(kLingerTime),
       watch_(pool.request_timeout),
-      most_connections_(std::min<std::size_t>(pool.max_connections,
-                                              connections_for(os::descriptor_limit(), inheritance.listeners.size(),
-                                                              application.handler->descriptor_needs()))),
+      most_connections_(std::min<std::size_t>(
+          pool.max_connections,
+          connections_for(os::descriptor_limit(), inheritance.listeners.size(), descriptor_needs(application)))),
       now_(os::now()),
       retirement_(Retirement::of(pool, now_)) {}
 
@@ -205,6 +228,10 @@ void EventLoop::read_news() {
     if (news.is_last) watch_.note_done(news.connection);
     if (!news.failure.empty()) complain_of_failure(news.failure);
     Connection* const connection = connections_.find(news.connection);
+    if (news.outcome) {
+      take_outcome(connection, *std::move(news.outcome));
+      continue;
+    }
     if (connection == nullptr) continue;
     // One connection at a time: kept only while nobody waits for its place.
     if (news.answer && pool_->concurrency == config::Concurrency::kProcess && acceptor_.somebody_waits())
@@ -213,6 +240,17 @@ void EventLoop::read_news() {
     connection->stop_waiting();  // each piece of an answer has its own time
     settle(*connection);
   }
+}
+
+// Of an event of a stream, whose connection may have gone meanwhile: nullptr.
+void EventLoop::take_outcome(Connection* connection, app::StreamOutcome outcome) {
+  if (connection == nullptr) {
+    if (!outcome.failure.empty()) complain_of_failure(outcome.failure);
+    return application_.threads->close(std::move(outcome.stream));
+  }
+  connection->on_outcome(std::move(outcome));
+  connection->stop_waiting();  // each event has its own time
+  settle(*connection);
 }
 
 void EventLoop::read_channel() {
@@ -330,7 +368,8 @@ bool EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) 
   if (draining_) connection.announce_close();
   // With TCP_DEFER_ACCEPT the request is there already; without, the attempt costs one call.
   const std::uint64_t key = connection.key();
-  connection.on_readable(buffer_);
+  connection.begin(buffer_);
+  if (connection.is_stream()) ipc::WorkerCell::add(cell_->requests, 1);
   settle(connection);
   return connections_.find(key) != nullptr;
 }
@@ -349,7 +388,8 @@ void EventLoop::settle(Connection& connection) {
   const std::uint64_t answered = connection.take_requests();
   if (answered > 0) {
     has_served_ = true;
-    ipc::WorkerCell::add(cell_->requests, answered);
+    // What counts of a stream is that it was there (begin_connection()), not in how many pieces it came.
+    if (!connection.is_stream()) ipc::WorkerCell::add(cell_->requests, answered);
   }
   if (const std::string failure = connection.conversation().take_failure(); !failure.empty())
     complain_of_failure(failure);
@@ -362,6 +402,7 @@ void EventLoop::settle(Connection& connection) {
   const bool next_request = answered > 0 && waiting != Waiting::kSending;
   if (waiting == connection.listed_as && !next_request && connection.is_waiting()) return;
   connection.listed_as = waiting;
+  connection.listed_since = now_;
   DeadlineList* const list = list_of(waiting);
   if (list == nullptr) return connection.stop_waiting();
   connection.begin_round();
@@ -370,7 +411,7 @@ void EventLoop::settle(Connection& connection) {
 
 void EventLoop::remove(Connection& connection) {
   const std::uint64_t key = connection.key();
-  const bool has_work_left = application_.threads != nullptr && connection.session().is_with_application();
+  const bool has_work_left = application_.threads != nullptr && connection.conversation().is_with_application();
   connections_.remove(connection);
   cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
   // Nobody waits for the answer: what has not begun is left out, what has begun is watched to its end.
@@ -381,7 +422,7 @@ void EventLoop::remove(Connection& connection) {
 DeadlineList* EventLoop::list_of(Waiting waiting) {
   switch (waiting) {
     case Waiting::kIdle:
-      return &idle_;
+      return patience_of(*pool_).idle > Duration::zero() ? &idle_ : nullptr;
     case Waiting::kRequest:
       return &request_;
     case Waiting::kBody:
@@ -419,6 +460,7 @@ void EventLoop::consider_retirement() {
 void EventLoop::keep_house() {
   if (housekeeping_due_ ? *housekeeping_due_ > now_ : !has_served_) return;
   has_served_ = false;
+  if (application_.handler == nullptr) return;
   housekeeping_due_ = application_.handler->do_housekeeping(now_);
   // Whatever a handler says, it cannot keep the worker busy with nothing else.
   if (housekeeping_due_) housekeeping_due_ = std::max(*housekeeping_due_, now_ + kShortestHousekeeping);
@@ -436,9 +478,10 @@ void EventLoop::handle_late() {
         handle_overrun(connection);
         continue;
       }
-      // A request that has arrived meanwhile is still served.
-      if (list == &idle_) connection.on_readable(buffer_);
-      if (list != &idle_ || connection.waiting() == Waiting::kIdle) connection.on_late();
+      if (list == &idle_)
+        connection.on_idle_late(buffer_);
+      else
+        connection.on_late();
       settle(connection);
     }
   }
@@ -452,10 +495,10 @@ void EventLoop::handle_overrun(Connection& connection) {
   if (cancelled == ApplicationThreads::Cancelled::kDone) return;  // its news is on the way
   // One that had to wait for its thread has the whole time from there on.
   const auto since = application_.threads->running_since(key);
-  if (since && connection.session().awaits_answer() && now_ - *since < pool_->request_timeout)
+  if (since && (connection.is_stream() || connection.session().awaits_answer()) &&
+      now_ - *since < pool_->request_timeout)
     return handling_.start(connection, *since);
-  std::string request = connection.session().awaited_request();
-  if (request.empty()) request = "a streamed answer";
+  const std::string request = connection.work_text();
   if (cancelled == ApplicationThreads::Cancelled::kRunning) watch_.note_overrun(key);
   connection.on_overrun();
   settle(connection);
@@ -486,9 +529,9 @@ void EventLoop::refuse_what_waits() {
   connections_.for_each([&](const Connection& connection) { keys.push_back(connection.key()); });
   for (const std::uint64_t key : keys) {
     Connection* const connection = connections_.find(key);
-    if (connection == nullptr || !connection->session().awaits_answer()) continue;
+    if (connection == nullptr || !connection->conversation().is_with_application()) continue;
     if (application_.threads->cancel(key) != ApplicationThreads::Cancelled::kWaiting) continue;
-    connection->on_news(http::error_response(kServiceUnavailable));
+    connection->on_no_thread();
     settle(*connection);
   }
 }
@@ -499,7 +542,8 @@ Admission EventLoop::admission() const {
             .has_free_thread = application_.threads == nullptr || application_.threads->has_free_thread()};
   if (pool_->concurrency == config::Concurrency::kProcess) {
     connections_.for_each([&load](const Connection& connection) {
-      if (connection.waiting() == Waiting::kIdle) ++load.idle;
+      // A stream that says nothing is not at rest between two requests: it is not given up for another.
+      if (connection.waiting() == Waiting::kIdle && !connection.is_stream()) ++load.idle;
       if (connection.waiting() == Waiting::kLingering) ++load.lingering;
     });
   }
@@ -533,9 +577,9 @@ void EventLoop::complain_of_failure(const std::string& failure) {
   }
   last_failure_told_ = now_;
   if (const std::uint64_t before = std::exchange(failures_not_told_, 0); before > 0)
-    log::error("a request failed: {} (and {} before it)", failure, before);
+    log::error("{} failed: {} (and {} before it)", unit_of_work(), failure, before);
   else
-    log::error("a request failed: {}", failure);
+    log::error("{} failed: {}", unit_of_work(), failure);
 }
 
 void EventLoop::complain_of_full_table() {
@@ -549,7 +593,9 @@ void EventLoop::complain_of_full_table() {
 // A second order can only shorten the time.
 void EventLoop::drain(const DrainOrder& order) {
   keep_nearest(drain_deadline_, now_ + order.grace);
-  keep_nearest(idle_deadline_, now_ + std::min(order.grace, order.idle_grace));
+  const Duration idle_grace = std::min(order.grace, order.idle_grace);
+  idle_grace_ = draining_ ? std::min(idle_grace_, idle_grace) : idle_grace;
+  keep_nearest(idle_deadline_, now_ + idle_grace);
   if (!std::exchange(draining_, true)) connections_.for_each([](Connection& c) { c.announce_close(); });
   acceptor_.close(order.serve_backlog, [this](os::Accepted accepted, std::uint64_t key) {
     if (!accepted.fd.valid()) return false;
@@ -577,13 +623,21 @@ void EventLoop::cut_what_is_over() {
       connection = connections_.find(key);
       if (connection == nullptr) continue;
     }
-    // One that lingers has had its whole answer.
-    const bool at_rest = connection->waiting() == Waiting::kIdle || connection->waiting() == Waiting::kLingering;
+    const bool at_rest = is_at_rest(*connection);
     if (!all && !at_rest) continue;
     if (!at_rest) ++cut;
     remove(*connection);
   }
-  if (cut > 0) log::warn("the grace is over: {} connections cut in the middle of a request", cut);
+  // Streams are looked at again and again: it is silence that ends them.
+  if (config::runs_streams(pool_->app) && idle) idle_deadline_ = now_ + std::max(idle_grace_ / 8, kShortestSilence);
+  if (cut > 0) log::warn("the grace is over: {} connections cut in the middle of {}", cut, unit_of_work());
+}
+
+bool EventLoop::is_at_rest(const Connection& connection) const {
+  if (connection.waiting() == Waiting::kLingering) return true;  // it has had its whole answer
+  if (connection.waiting() != Waiting::kIdle) return false;
+  // Of a stream nobody knows where it may be cut, so that it has to be silent as long as the grace is.
+  return !connection.is_stream() || now_ - connection.listed_since >= idle_grace_;
 }
 
 std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "app/stream.hpp"
 #include "base/error.hpp"
 #include "config/config.hpp"
 #include "http/handler.hpp"
@@ -31,9 +32,11 @@ namespace prong::worker {
 
 class EventLoop {
  public:
-  // What answers requests: a handler, which may be application threads. Borrowed.
+  // What answers requests: a handler, which may be application threads. Or what runs on streams: a handler of streams,
+  // or application threads alone. Borrowed.
   struct Application {
     http::Handler* handler = nullptr;
+    app::StreamHandler* streams = nullptr;
     ApplicationThreads* threads = nullptr;  // nullptr in `event`
   };
   // The error is for the master: why it cannot start.
@@ -56,6 +59,7 @@ class EventLoop {
   void obey(ipc::Channel::Received received);
   void read_signals();
   void read_news();
+  void take_outcome(Connection* connection, app::StreamOutcome outcome);
   void hear_listener(std::uint64_t key);
   void accept(std::uint64_t key);
   void accept_one_of_any();
@@ -83,7 +87,12 @@ class EventLoop {
   };
   void drain(const DrainOrder& order);
   void cut_what_is_over();
+  [[nodiscard]] bool is_at_rest(const Connection& connection) const;
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline();
+  // In lines of the log.
+  [[nodiscard]] std::string_view unit_of_work() const {
+    return config::runs_streams(pool_->app) ? "a stream" : "a request";
+  }
   [[nodiscard]] DeadlineList* list_of(Waiting waiting);
   [[nodiscard]] std::array<DeadlineList*, 6> lists() {
     return {&idle_, &request_, &body_, &handling_, &sending_, &lingering_};
@@ -119,6 +128,7 @@ class EventLoop {
   std::optional<os::TimePoint> yield_due_;
   std::optional<os::TimePoint> drain_deadline_;
   std::optional<os::TimePoint> idle_deadline_;
+  Duration idle_grace_{};  // of the drain
   std::optional<os::TimePoint> last_accept_complaint_;
   std::optional<os::TimePoint> last_failure_told_;
   std::uint64_t failures_not_told_ = 0;

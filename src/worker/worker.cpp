@@ -28,23 +28,44 @@ int give_up(const ipc::Channel& channel, const Error& error) {
   return 1;
 }
 
+// Which is called depends on what the pool speaks.
+struct Loaders {
+  LoadApplication application;
+  LoadStreams streams;
+};
+
 // One thread does it all.
 int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-              LoadApplication load) {
-  auto application = load(pool.app);
-  if (!application) return give_up(channel, application.error());
-  auto loop = EventLoop::create(inheritance, pool, std::move(channel), {.handler = application->get()});
+              EventLoop::Application application) {
+  auto loop = EventLoop::create(inheritance, pool, std::move(channel), application);
   if (!loop) return give_up(ipc::Channel{}, loop.error());
   (*loop)->run();
   return 0;
 }
 
-Result<std::unique_ptr<ApplicationThreads>> make_threads(const config::PoolConfig& pool, LoadApplication load) {
+int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
+              const Loaders& load) {
+  if (config::runs_streams(pool.app)) {
+    auto streams = load.streams(pool.app);
+    if (!streams) return give_up(channel, streams.error());
+    return run_event(inheritance, pool, std::move(channel), EventLoop::Application{.streams = streams->get()});
+  }
+  auto application = load.application(pool.app);
+  if (!application) return give_up(channel, application.error());
+  return run_event(inheritance, pool, std::move(channel), EventLoop::Application{.handler = application->get()});
+}
+
+Result<std::unique_ptr<ApplicationThreads>> make_threads(const config::PoolConfig& pool, const Loaders& load) {
   const std::size_t number = pool.concurrency == config::Concurrency::kThread ? pool.threads : 1;
+  if (config::runs_streams(pool.app)) {
+    auto streams = load.streams(pool.app);
+    if (!streams) return failure(std::move(streams.error()));
+    return ApplicationThreads::create(std::move(*streams), number);
+  }
   std::vector<std::unique_ptr<http::Handler>> handlers;
   handlers.reserve(number);
   for (std::size_t i = 0; i < number; ++i) {
-    auto handler = load(pool.app);
+    auto handler = load.application(pool.app);
     if (!handler) return failure(std::move(handler.error()));
     handlers.push_back(std::move(*handler));
   }
@@ -82,7 +103,7 @@ class Threads {
 // Application code runs on this thread, the process's main thread, which some code expects (a Python interpreter, say),
 // and on further ones; the I/O thread is a thread of its own. Only the I/O thread writes to the log.
 int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-                LoadApplication load) {
+                const Loaders& load) {
   auto application = make_threads(pool, load);
   if (!application) return give_up(channel, application.error());
   ApplicationThreads& shared = **application;
@@ -91,7 +112,8 @@ int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& p
   for (std::size_t i = 1; i < shared.threads(); ++i)
     if (auto started = threads.start("prongd-app", [&shared, i] { shared.run(i); }); !started)
       return give_up(channel, started.error());
-  auto made = EventLoop::create(inheritance, pool, std::move(channel), {.handler = &shared, .threads = &shared});
+  auto made = EventLoop::create(inheritance, pool, std::move(channel),
+                                {.handler = config::runs_streams(pool.app) ? nullptr : &shared, .threads = &shared});
   if (!made) return give_up(ipc::Channel{}, made.error());
   loop = std::move(*made);
   auto started = threads.start("prongd-io", [&loop, &shared] {
@@ -113,19 +135,21 @@ int run_exec(const ipc::Inheritance& inheritance, const config::PoolConfig& pool
 
 }  // namespace
 
-int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load) {
+int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load,
+        LoadStreams load_streams) {
+  const Loaders loaders{.application = load, .streams = load_streams};
   ipc::Channel channel{os::UniqueFd{inheritance.channel_fd}};
   if (auto done = set_up_child(inheritance, pool); !done) return give_up(channel, done.error());
   if (const auto* exec = std::get_if<config::ExecConfig>(&pool.app))
     return run_exec(inheritance, pool, *exec, std::move(channel));
   switch (pool.concurrency) {
     case config::Concurrency::kEvent:
-      return run_event(inheritance, pool, std::move(channel), load);
+      return run_event(inheritance, pool, std::move(channel), loaders);
     case config::Concurrency::kThread:
     case config::Concurrency::kProcess:
       break;
   }
-  return run_threads(inheritance, pool, std::move(channel), load);
+  return run_threads(inheritance, pool, std::move(channel), loaders);
 }
 
 }  // namespace prong::worker

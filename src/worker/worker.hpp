@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "app/stream.hpp"
 #include "base/error.hpp"
 #include "config/config.hpp"
 #include "http/handler.hpp"
@@ -14,9 +15,13 @@ namespace prong::worker {
 // each application thread, so that an application need not be thread-safe by itself.
 using LoadApplication = Result<std::unique_ptr<http::Handler>> (*)(const config::AppConfig& app);
 
+// The same for a pool of streams; called once, see app/stream.hpp.
+using LoadStreams = Result<std::unique_ptr<app::StreamHandler>> (*)(const config::AppConfig& app);
+
 // Runs in the child of a fork; its result is the exit status: 0 after a drain, 1 when it could not start, 127
 // when it could not become its program in the end. Does not
 // return when a thread is stuck in application code at its end: then it exits.
-[[nodiscard]] int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load);
+[[nodiscard]] int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load,
+                      LoadStreams load_streams);
 
 }  // namespace prong::worker

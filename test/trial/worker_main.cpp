@@ -135,7 +135,7 @@ Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& app) {
 }  // namespace
 
 int worker_main(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
-  return worker::run(inheritance, pool, load);
+  return worker::run(inheritance, pool, load, worker::load_streams);
 }
 
 }  // namespace prong

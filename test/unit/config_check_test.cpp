@@ -160,9 +160,21 @@ TEST_CASE("a key that the pool's concurrency does not use is told") {
   CHECK(found_in(pool + "concurrency = \"process\"\nthreads = 8") ==
         Texts{"t.toml:5:11: error: pool.a.threads has no meaning with concurrency = \"process\"; write concurrency = "
               "\"thread\", or leave the key out"});
-  CHECK(found_in(pool + "request_timeout = \"5s\"") ==
-        Texts{"t.toml:4:19: error: pool.a.request_timeout cannot be kept with concurrency = \"event\"; nobody can answer "
-              "while the code of the I/O thread is stuck; write concurrency = \"thread\" or \"process\""});
+  CHECK(
+      found_in(pool + "request_timeout = \"5s\"") ==
+      Texts{"t.toml:4:19: error: pool.a.request_timeout cannot be kept with concurrency = \"event\"; nobody can answer "
+            "while the code of the I/O thread is stuck; write concurrency = \"thread\" or \"process\""});
+}
+
+TEST_CASE("limits of a protocol that the pool does not speak are told") {
+  const std::string echo = "[pool.a]\nlisten = [\"x\"]\necho = {}\n";
+  CHECK(found_in(echo) == none());
+  CHECK(found_in(echo + "stream = { idle_timeout = \"0\", buffer = \"1KiB\" }") == none());
+  CHECK(found_in(echo + "http = { idle_timeout = \"3s\" }\n[pool.a.access_log]\npath = \"/tmp/a.log\"\n") ==
+        Texts{"t.toml:4:8: error: pool.a.http has no meaning here: the pool speaks no HTTP; leave it out",
+              "t.toml:5:1: error: pool.a.access_log has no meaning here: the pool speaks no HTTP; leave it out"});
+  CHECK(found_in("[pool.a]\nlisten = [\"x\"]\nrespond = {}\nstream = {}") ==
+        Texts{"t.toml:4:10: error: pool.a.stream has no meaning here: the pool speaks HTTP; leave it out"});
 }
 
 TEST_CASE("users and groups that do not exist are told where they were written") {

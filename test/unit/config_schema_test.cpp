@@ -82,6 +82,12 @@ Config example_of_respond() {
   return config;
 }
 
+Config example_of_echo() {
+  Config config = for_static("/srv", "127.0.0.1:80");
+  config.pools.front().app = EchoConfig{};
+  return config;
+}
+
 Config example_of_exec(ExecStyle style) {
   Config config = example();
   config.pools.front().access_log.reset();
@@ -153,6 +159,8 @@ TEST_CASE("every member of every struct is a key, but for names and positions") 
   CHECK(section_of("pool.http").keys.size() == member_count<HttpConfig>());
   CHECK(section_of("pool.static").keys.size() == member_count<StaticConfig>() - 1);  // root_position
   CHECK(section_of("pool.respond").keys.size() == member_count<RespondConfig>());
+  CHECK(section_of("pool.echo").keys.size() == 0);
+  CHECK(section_of("pool.stream").keys.size() == member_count<StreamConfig>());
   CHECK(section_of("pool.access_log").keys.size() == member_count<AccessLogConfig>());
   CHECK(section_of("pool.exec").keys.size() == member_count<ExecConfig>() - 1);  // command_position
   const std::size_t apps = std::variant_size_v<AppConfig>;
@@ -177,7 +185,7 @@ TEST_CASE("every key is documented, and no name stands twice in a table") {
 }
 
 TEST_CASE("every value of every key is printed, loads back, and is one line of a diff") {
-  const Config original = GENERATE(example(), example_of_respond(), example_of_exec(ExecStyle::kConnection),
+  const Config original = GENERATE(example(), example_of_respond(), example_of_echo(), example_of_exec(ExecStyle::kConnection),
                                    example_of_exec(ExecStyle::kListener));
   Config changed = original;
   std::size_t keys = 0;
@@ -204,6 +212,7 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
   struct Count {
     std::size_t operator()(const StaticConfig& /*app*/) const { return 68; }
     std::size_t operator()(const RespondConfig& /*app*/) const { return 63; }
+    std::size_t operator()(const EchoConfig& /*app*/) const { return 38; }
     std::size_t operator()(const ExecConfig& /*app*/) const { return 35; }
   };
   CHECK(keys == std::visit(Count{}, original.pools.front().app));
@@ -252,7 +261,7 @@ TEST_CASE("the JSON Schema is JSON and knows the keys, their defaults and their 
   CHECK(pool.at("properties").size() == section_of("pool").keys.size());
   CHECK(pool.at("required") == nlohmann::json{"listen"});
   CHECK(pool.at("oneOf") ==
-        nlohmann::json::parse(R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["exec"]}])"));
+        nlohmann::json::parse(R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["echo"]}, {"required": ["exec"]}])"));
   CHECK(pool.at("properties").at("workers").at("default") == "auto");
   CHECK(pool.at("properties").at("workers").at("anyOf") ==
         nlohmann::json::parse(R"([{"enum": ["auto"]}, {"type": "integer", "minimum": 1, "maximum": 1024}])"));

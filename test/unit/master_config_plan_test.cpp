@@ -66,6 +66,17 @@ TEST_CASE("a listener's keys reach its options") {
   CHECK(unix_options.group == 4711U);
 }
 
+TEST_CASE("connections that speak no HTTP are accepted at once, unless the configuration says otherwise") {
+  const auto deferred = [](const std::string& listener) {
+    const Planned planned = plan_of("[pool.a]\nlisten = [" + listener + "]\necho = {}\n");
+    REQUIRE(planned.diagnostics.empty());
+    return planned.plan.listeners.at(0).at(0).options.defer_accept;
+  };
+  CHECK(deferred("\"127.0.0.1:80\"") == Duration::zero());
+  CHECK(deferred("{ address = \"127.0.0.1:80\", defer_accept = \"auto\" }") == Duration::zero());
+  CHECK(deferred("{ address = \"127.0.0.1:80\", defer_accept = \"5s\" }") == std::chrono::seconds{5});
+}
+
 TEST_CASE("the defaults of a listener are those of the configuration") {
   const Planned planned = plan_of(pool("a", "\"127.0.0.1:80\""));
   REQUIRE(planned.diagnostics.empty());
