@@ -6,10 +6,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ipc/scoreboard.hpp"
+#include "os/users.hpp"
 
 namespace prong::ipc {
 
@@ -25,6 +27,9 @@ struct Inheritance {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
   pid_t master_pid = 0;
+  // Whom the worker becomes; nothing: it stays who the master is. Looked up by the master, once for a generation: it
+  // may take long, or ask the network (NSS).
+  std::optional<os::Identity> identity = {};
   int channel_fd = -1;
   std::vector<InheritedListener> listeners;  // numbers below 64
   std::vector<int> log_fds;

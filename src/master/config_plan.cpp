@@ -90,6 +90,14 @@ void check_access_log(const config::Config& config, const config::PoolConfig& po
   diagnostics.push_back({*position, fmt::format("{}: {}", name, format.error().message), format.error().hint});
 }
 
+// That user and group exist is config::check()'s finding; a failure here would only repeat it.
+std::optional<os::Identity> identity_of(const config::PoolConfig& pool) {
+  if (pool.user.empty() && pool.group.empty()) return std::nullopt;
+  auto identity = os::find_identity(pool.user, pool.group);
+  if (!identity) return std::nullopt;
+  return *std::move(identity);
+}
+
 }  // namespace
 
 Planned plan_config(const ConfigSource& source) {
@@ -102,6 +110,7 @@ Planned plan_config(const ConfigSource& source) {
   ListenerPlanner planner{planned.diagnostics};
   for (const config::PoolConfig& pool : loaded.config->pools) {
     planned.plan.listeners.push_back(planner.plan(pool));
+    planned.plan.identities.push_back(identity_of(pool));
     check_access_log(*loaded.config, pool, planned.diagnostics);
   }
   config::sort_diagnostics(planned.diagnostics, loaded.config->sources);

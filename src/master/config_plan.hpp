@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "config/config.hpp"
@@ -10,6 +11,7 @@
 #include "config/reader.hpp"
 #include "net/address.hpp"
 #include "net/listener.hpp"
+#include "os/users.hpp"
 
 namespace prong::master {
 
@@ -22,6 +24,7 @@ struct PlannedListener {
 struct ConfigPlan {
   std::shared_ptr<const config::Config> config;
   std::vector<std::vector<PlannedListener>> listeners;
+  std::vector<std::optional<os::Identity>> identities;  // of pools[i]; nothing: its workers stay who the master is
 };
 
 struct Planned {

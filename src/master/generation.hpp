@@ -22,6 +22,7 @@
 #include "master/stop_plan.hpp"
 #include "os/clock.hpp"
 #include "os/notify_socket.hpp"
+#include "os/users.hpp"
 
 namespace prong::master {
 
@@ -80,7 +81,7 @@ struct Pool {
 
   const config::PoolConfig* config = nullptr;  // in the generation's config
   std::vector<std::string> listeners;          // canonical addresses, in the order of config->listen
-  std::optional<uid_t> user;                   // whom its workers become, if somebody else
+  std::optional<os::Identity> identity;        // whom its workers become, if somebody else
   std::deque<Slot> slots;                      // a deque: slots stay where they are when more are made
   std::vector<ipc::Scoreboard> scoreboards;    // slot i has cell i % kCells of i / kCells
   std::int32_t adjustment = 0;                 // by TTIN and TTOU

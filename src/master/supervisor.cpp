@@ -15,7 +15,6 @@
 #include "master/retirement.hpp"
 #include "os/cpu.hpp"
 #include "os/signals.hpp"
-#include "os/users.hpp"
 
 namespace prong::master {
 namespace {
@@ -59,9 +58,7 @@ Generation& Supervisor::raise(const ConfigPlan& plan, std::shared_ptr<log::Outpu
   for (std::size_t i = 0; i < plan.config->pools.size(); ++i) {
     Pool pool;
     pool.config = &plan.config->pools[i];
-    if (!pool.config->user.empty()) {
-      if (const auto user = os::find_user(pool.config->user)) pool.user = user->uid;  // config::check() has found it
-    }
+    pool.identity = plan.identities[i];
     for (const PlannedListener& listener : plan.listeners[i]) pool.listeners.push_back(listener.address.text);
     generation->pools.push_back(std::move(pool));
   }

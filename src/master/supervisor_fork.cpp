@@ -80,6 +80,7 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
                                .slot = slot.number,
                                .generation = place.generation->number,
                                .master_pid = ::getpid(),
+                               .identity = place.pool->identity,
                                .channel_fd = channel->second.fd(),
                                .listeners = {},
                                .log_fds = {},

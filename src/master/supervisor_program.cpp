@@ -137,7 +137,9 @@ void Supervisor::read_notices(const Place& place, os::TimePoint now) {
     const auto datagram = slot.program.notify.receive();
     if (!datagram) return;
     const auto sender = datagram->sender;
-    if (!sender || (*sender != 0 && *sender != ::geteuid() && sender != place.pool->user)) continue;
+    const auto& identity = place.pool->identity;
+    const bool is_program = identity && sender == identity->user.uid;
+    if (!sender || (*sender != 0 && *sender != ::geteuid() && !is_program)) continue;
     ProgramNotice notice = parse_notice(datagram->text);
     if (notice.status && *notice.status != slot.program.status) {
       slot.program.status = std::move(*notice.status);

@@ -144,10 +144,8 @@ Result<void> set_resource_limit(int resource, std::string_view name, std::uint64
 
 Result<void> become(const Credentials& credentials) {
   // Order matters: groups need privileges that the change of uid gives up (setuid(2)).
-  const bool groups_set = credentials.user_name.empty()
-                              ? ::setgroups(0, nullptr) == 0
-                              : ::initgroups(credentials.user_name.c_str(), credentials.gid) == 0;
-  if (!groups_set) return failure(system_error("cannot set the supplementary groups", errno));
+  if (::setgroups(credentials.groups.size(), credentials.groups.data()) != 0)
+    return failure(system_error("cannot set the supplementary groups", errno));
   if (::setresgid(credentials.gid, credentials.gid, credentials.gid) != 0)
     return failure(system_error(fmt::format("cannot become group {}", credentials.gid), errno));
   if (::setresuid(credentials.uid, credentials.uid, credentials.uid) != 0)

@@ -73,11 +73,11 @@ void reap(pid_t pid);
 // Sets soft and hard limit. Raising the hard limit needs CAP_SYS_RESOURCE; see setrlimit(2) for resource numbers.
 [[nodiscard]] Result<void> set_resource_limit(int resource, std::string_view name, std::uint64_t value);
 
-// Groups, gid, uid, in this order, for good. An empty user name leaves the supplementary groups alone.
+// Groups, gid, uid, in this order, for good.
 struct Credentials {
   uid_t uid = 0;
   gid_t gid = 0;
-  std::string user_name;  // for initgroups(3); empty: no supplementary groups
+  std::vector<gid_t> groups;  // all supplementary ones
 };
 [[nodiscard]] Result<void> become(const Credentials& credentials);
 [[nodiscard]] Result<void> forbid_new_privileges();

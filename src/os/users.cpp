@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
@@ -83,6 +84,30 @@ Result<gid_t> find_group(const std::string& name) {
   if (found) return *found;
   if (const auto number = number_in(name)) return *number;
   return failure(fmt::format("there is no {}", what));
+}
+
+Result<Identity> find_identity(const std::string& user, const std::string& group) {
+  Identity identity;
+  identity.user.uid = ::geteuid();
+  identity.user.gid = ::getegid();
+  if (!user.empty()) {
+    auto found = find_user(user);
+    if (!found) return failure(std::move(found.error()));
+    identity.user = *std::move(found);
+  }
+  if (!group.empty()) {
+    auto found = find_group(group);
+    if (!found) return failure(std::move(found.error()));
+    identity.user.gid = *found;
+  }
+  if (user.empty()) return identity;
+  int count = 64;
+  do {
+    identity.groups.resize(static_cast<std::size_t>(count));
+    // Too small: it tells the number (getgrouplist(3)), which may have grown when we ask again.
+  } while (::getgrouplist(identity.user.name.c_str(), identity.user.gid, identity.groups.data(), &count) < 0);
+  identity.groups.resize(static_cast<std::size_t>(count));
+  return identity;
 }
 
 }  // namespace prong::os

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 
@@ -20,6 +21,14 @@ struct User {
 
 // The user of that name; a text of digits that is no name is taken as the number of a known user. Blocks.
 [[nodiscard]] Result<User> find_user(const std::string& name);
+
+// Whom a worker becomes, with everything that must be looked up for that.
+struct Identity {
+  User user;                  // gid: the group that is wanted; name and home: empty when only the group changes
+  std::vector<gid_t> groups;  // supplementary, for setgroups(2)
+};
+// Of a pool's `user` and `group`, of which one may be empty: we ourselves, or the user's primary group. Blocks.
+[[nodiscard]] Result<Identity> find_identity(const std::string& user, const std::string& group);
 
 // The group of that name; a text of digits that is no name is taken as the number itself. Blocks.
 [[nodiscard]] Result<gid_t> find_group(const std::string& name);

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -17,7 +18,6 @@
 #include "os/execute.hpp"
 #include "os/process.hpp"
 #include "os/signals.hpp"
-#include "os/users.hpp"
 
 namespace prong::worker {
 namespace {
@@ -97,20 +97,9 @@ Result<void> set_rlimits(const config::PoolConfig& pool) {
   return {};
 }
 
-Result<void> change_user(const config::PoolConfig& pool) {
-  if (pool.user.empty() && pool.group.empty()) return {};
-  os::Credentials credentials{.uid = ::geteuid(), .gid = ::getegid(), .user_name = {}};
-  if (!pool.user.empty()) {
-    auto user = os::find_user(pool.user);
-    if (!user) return failure(std::move(user.error()));
-    credentials = {.uid = user->uid, .gid = user->gid, .user_name = user->name};
-  }
-  if (!pool.group.empty()) {
-    auto group = os::find_group(pool.group);
-    if (!group) return failure(std::move(group.error()));
-    credentials.gid = *group;
-  }
-  return os::become(credentials);
+Result<void> change_user(const std::optional<os::Identity>& identity) {
+  if (!identity) return {};
+  return os::become({.uid = identity->user.uid, .gid = identity->user.gid, .groups = identity->groups});
 }
 
 // The setting survives an exec, so that a program gets the signal that stops it.
@@ -146,7 +135,7 @@ Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::Poo
   // 6. Limits before the user: raising one needs privileges.
   if (auto done = set_rlimits(pool); !done) return done;
   // 7. Groups, gid, uid, in this order; then no program that it runs can get privileges back.
-  if (auto done = change_user(pool); !done) return done;
+  if (auto done = change_user(inheritance.identity); !done) return done;
   if (auto done = os::forbid_new_privileges(); !done) return done;
   // 8. After the change of user, which would clear it (prctl(2)).
   if (auto done = bind_life_to_master(inheritance.master_pid, death_signal_of(pool)); !done) return done;

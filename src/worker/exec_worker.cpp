@@ -10,19 +10,16 @@
 #include "app/program.hpp"
 #include "app/ucspi.hpp"
 #include "os/execute.hpp"
-#include "os/users.hpp"
 #include "worker/exec_connection.hpp"
 #include "worker/exec_listener.hpp"
 
 namespace prong::worker {
 namespace {
 
-Result<app::ProgramSettings> settings_of(const config::PoolConfig& pool, const config::ExecConfig& exec) {
+app::ProgramSettings settings_of(const ipc::Inheritance& inheritance, const config::PoolConfig& pool,
+                                 const config::ExecConfig& exec) {
   app::ProgramSettings settings{.command = exec.command, .env = exec.env, .pass_env = exec.pass_env, .user = {}};
-  if (pool.user.empty()) return settings;
-  auto user = os::find_user(pool.user);
-  if (!user) return failure(std::move(user.error()));
-  settings.user = *std::move(user);
+  if (!pool.user.empty() && inheritance.identity) settings.user = inheritance.identity->user;
   return settings;
 }
 
@@ -31,9 +28,7 @@ Result<app::ProgramSettings> settings_of(const config::PoolConfig& pool, const c
 Result<int> run_program(const ipc::Inheritance& inheritance, const config::PoolConfig& pool,
                         const config::ExecConfig& exec, ipc::Channel& channel) {
   if (auto entered = os::change_directory(exec.cwd); !entered) return failure(std::move(entered.error()));
-  auto settings = settings_of(pool, exec);
-  if (!settings) return failure(std::move(settings.error()));
-  auto program = app::Program::prepare(*settings, environ, app::kMostUcspiVariables);
+  auto program = app::Program::prepare(settings_of(inheritance, pool, exec), environ, app::kMostUcspiVariables);
   if (!program) return failure(std::move(program.error()));
   switch (exec.style) {
     case config::ExecStyle::kConnection: {

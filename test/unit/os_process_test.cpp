@@ -314,7 +314,7 @@ TEST_CASE("a process becomes another user for good: groups, gid, uid") {
   const Told told = run_forked([](int) -> std::string {
     const std::array<gid_t, 2> many{4, 24};
     (void)::setgroups(many.size(), many.data());
-    if (auto done = become({.uid = 4711, .gid = 4712, .user_name = {}}); !done) return done.error().text();
+    if (auto done = become({.uid = 4711, .gid = 4712, .groups = {}}); !done) return done.error().text();
     uid_t real = 0;
     uid_t effective = 0;
     uid_t saved = 0;
@@ -333,24 +333,24 @@ TEST_CASE("a process becomes another user for good: groups, gid, uid") {
   CHECK(told.report == "4711 4711 4711 4712 4712 4712 groups 0 for good");
 }
 
-TEST_CASE("a user's name brings its supplementary groups") {
+TEST_CASE("a process gets the supplementary groups that it is given, and keeps none of its own") {
   if (::geteuid() != 0) {
     WARN("only root can become somebody else");
     return;
   }
   const Told told = run_forked([](int) -> std::string {
-    if (auto done = become({.uid = 65534, .gid = 4712, .user_name = "nobody"}); !done) return done.error().text();
+    if (auto done = become({.uid = 65534, .gid = 4712, .groups = {4712, 4713}}); !done) return done.error().text();
     std::array<gid_t, 64> groups{};
     const int count = ::getgroups(groups.size(), groups.data());
-    return count >= 1 && groups[0] == 4712 ? "the gid first" : "none";
+    return count == 2 && groups[0] == 4712 && groups[1] == 4713 ? "these two" : "others";
   });
-  CHECK(told.report == "the gid first");
+  CHECK(told.report == "these two");
 }
 
 TEST_CASE("becoming somebody else without the right to is an error") {
   const Told told = run_forked([](int) -> std::string {
-    if (::geteuid() == 0 && !become({.uid = 4711, .gid = 4711, .user_name = {}})) return "cannot begin";
-    const auto done = become({.uid = 4713, .gid = 4713, .user_name = {}});
+    if (::geteuid() == 0 && !become({.uid = 4711, .gid = 4711, .groups = {}})) return "cannot begin";
+    const auto done = become({.uid = 4713, .gid = 4713, .groups = {}});
     return done ? "became" : done.error().message;
   });
   CHECK(told.report == "cannot set the supplementary groups: Operation not permitted");
@@ -391,7 +391,7 @@ TEST_CASE("a resource limit is set, soft and hard, and the descriptor limit is w
 TEST_CASE("a limit that may not be raised is told with its name") {
   const Told told = run_forked([](int) -> std::string {
     if (!set_resource_limit(RLIMIT_NOFILE, "nofile", 77)) return "error";
-    if (::geteuid() == 0 && !become({.uid = 4711, .gid = 4711, .user_name = {}})) return "cannot begin";
+    if (::geteuid() == 0 && !become({.uid = 4711, .gid = 4711, .groups = {}})) return "cannot begin";
     const auto set = set_resource_limit(RLIMIT_NOFILE, "nofile", 78);
     return set ? "set" : set.error().text();
   });

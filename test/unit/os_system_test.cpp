@@ -68,6 +68,25 @@ TEST_CASE("at least one CPU is usable, and no more than are in the affinity mask
   CHECK(told.report == "1");
 }
 
+TEST_CASE("whom a worker becomes: a user with its groups, with another group, or only a group") {
+  const auto user = find_identity("nobody", "");
+  REQUIRE(user.has_value());
+  CHECK(user->user.uid == 65534);
+  CHECK(user->user.name == "nobody");
+  CHECK(user->groups == std::vector<gid_t>{user->user.gid});
+  const auto both = find_identity("nobody", "4711");
+  REQUIRE(both.has_value());
+  CHECK(both->user.gid == 4711);
+  CHECK(both->groups == std::vector<gid_t>{4711});
+  const auto group = find_identity("", "4711");
+  REQUIRE(group.has_value());
+  CHECK(group->user.uid == ::geteuid());
+  CHECK(group->user.gid == 4711);
+  CHECK(group->groups.empty());
+  CHECK(find_identity("no-such-user", "").error().text() == "there is no user \"no-such-user\"");
+  CHECK_FALSE(find_identity("nobody", "no-such-group").has_value());
+}
+
 TEST_CASE("users are found by name and by number") {
   const auto root = find_user("root");
   REQUIRE(root.has_value());
