@@ -120,9 +120,7 @@ class Trial final : public http::Handler {
     if (path == "/exit") std::exit(7);
     if (path == "/crash") (void)std::raise(SIGSEGV);
     while (path == "/hang") pause(1'000'000);
-    volatile bool on = path == "/loop";
-    while (on) {
-    }
+    while (path == "/loop") burn(1'000);
   }
   std::vector<std::string> kept_;
 };
