@@ -347,6 +347,75 @@ def test_nothing_is_left_of_clients_that_vanish(session, concurrency):
         client.ask(b"still there")
 
 
+# ---- with an application that misbehaves (test/trial/worker_main.cpp)
+
+
+@pytest.mark.parametrize("concurrency", MODELS)
+def test_an_application_that_throws_loses_that_connection_and_no_other(session, concurrency):
+    daemon = session.start(echo_pool(session, concurrency), program=harness.TRIAL)
+    daemon.expect("error echo/worker.*: a stream failed: asked for")
+    address = daemon.address("echo")
+    with Client(address) as other, Client(address) as client:
+        other.ask(b"before")
+        client.send(b"throw")
+        with pytest.raises(ConnectionResetError):
+            client.rest()
+        other.ask(b"after")
+    daemon.wait("a stream failed: asked for")
+
+
+@pytest.mark.parametrize("concurrency", ["thread", "process"])
+def test_a_stuck_stream_is_cut_and_its_worker_replaced_while_others_go_on(session, concurrency):
+    timeout = f"{int(400 * SCALE)}ms"
+    more = {"request_timeout": timeout, "workers": 1 if concurrency == "thread" else 2}
+    daemon = session.start(echo_pool(session, concurrency, **more), program=harness.TRIAL)
+    daemon.expect(f"an event of a stream overran request_timeout = {timeout}; its thread is lost")
+    address = daemon.address("echo")
+    with Client(address) as other, Client(address) as stuck:
+        other.ask(b"before")
+        stuck.ask(b"well so far")
+        lost = worker_of(daemon, stuck)
+        stuck.send(b"hang")
+        with pytest.raises(ConnectionResetError):
+            stuck.rest()
+        other.ask(b"on another thread of the same worker, or in another worker")
+        with Client(address) as fresh:
+            fresh.ask(b"by the one that takes its place")
+            assert worker_of(daemon, fresh) != lost
+    daemon.wait(rf"pid={lost}: exited with status 0")
+    wait_until(lambda: len(daemon.workers("echo")) == more["workers"], "the successor")
+
+
+@pytest.mark.parametrize("concurrency", MODELS)
+def test_a_crash_in_a_stream_is_the_end_of_its_worker_alone(session, concurrency):
+    daemon = session.start(echo_pool(session, concurrency), program=harness.TRIAL)
+    daemon.expect("killed by signal 11")
+    address = daemon.address("echo")
+    with Client(address) as client:
+        client.send(b"crash")
+        with pytest.raises(ConnectionResetError):
+            if client.rest() == b"":
+                raise ConnectionResetError
+        with Client(address) as fresh:
+            fresh.ask(b"served")
+    daemon.wait("killed by signal 11")
+    wait_until(lambda: len(daemon.workers("echo")) == 2, "the successor")
+
+
+@pytest.mark.parametrize("concurrency", MODELS)
+def test_what_an_application_has_to_say_waits_for_a_slow_client_outside_the_memory(session, concurrency):
+    daemon = session.start(echo_pool(session, concurrency, workers=1), program=harness.TRIAL)
+    pid = daemon.workers("echo")[0]
+    before = resident_kib(pid)
+    with Client(daemon.address("echo"), receive_buffer=4096) as client:
+        client.send(b"flood")
+        received = client.receive(100_000)
+        assert resident_kib(pid) - before < 2_000 * (10 if harness.is_sanitized() else 1)
+        received += client.receive(10_000_000 - 100_000)
+        assert received == b"f" * 10_000_000
+        client.ask(b"and goes on")
+
+
 def test_a_stream_is_accepted_before_its_client_says_anything(session):
     """With TCP_DEFER_ACCEPT a protocol in which the server speaks first would wait for a second."""
     daemon = session.start(echo_pool(session, "event", workers=1))

@@ -10,11 +10,17 @@
 //   /stream?parts=3&size=10&ms=0                       a body that is made in parts, with a pause before each
 //   /breaks?parts=2                                    a streamed body that fails after so many parts
 //   /keep?mib=10 allocates that much and keeps it
+//
+// Takes the place of `echo` as well: a client that has sent one of these words (and nothing behind it yet) gets
+//   flood   10 MB, as it takes them                    hang    no answer, for ever
+//   throw   the end, by an exception                   crash   the end of the worker
+// and any other bytes back.
 #include "main/worker_main.hpp"
 
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -27,6 +33,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/stream.hpp"
 #include "http/handler.hpp"
 #include "worker/application.hpp"
 #include "worker/worker.hpp"
@@ -125,6 +132,40 @@ class Trial final : public http::Handler {
   std::vector<std::string> kept_;
 };
 
+class TrialStream final : public app::Stream {
+ public:
+  void receive(std::string_view bytes, app::StreamReply& reply) override {
+    if (bytes == "throw") throw std::runtime_error("asked for");
+    if (bytes == "crash") (void)std::raise(SIGSEGV);
+    while (bytes == "hang") pause(1'000'000);
+    if (bytes != "flood") return reply.send(bytes);
+    left_ = kFlood;
+    reply.wants_to_send_more();
+  }
+  void send_more(app::StreamReply& reply) override {
+    const std::size_t size = std::min(left_, reply.room());
+    reply.send_owned(std::string(size, 'f'));
+    left_ -= size;
+    if (left_ > 0) reply.wants_to_send_more();
+  }
+
+ private:
+  static constexpr std::size_t kFlood = 10'000'000;
+  std::size_t left_ = 0;
+};
+
+class TrialStreams final : public app::StreamHandler {
+ public:
+  std::unique_ptr<app::Stream> open(const app::StreamPeer& /*peer*/, app::StreamReply& /*reply*/) override {
+    return std::make_unique<TrialStream>();
+  }
+};
+
+Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app) {
+  if (std::holds_alternative<config::EchoConfig>(app)) return std::make_unique<TrialStreams>();
+  return worker::load_streams(app);
+}
+
 Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& app) {
   if (std::holds_alternative<config::RespondConfig>(app)) return std::make_unique<Trial>();
   return worker::load_application(app);
@@ -133,7 +174,7 @@ Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& app) {
 }  // namespace
 
 int worker_main(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
-  return worker::run(inheritance, pool, load, worker::load_streams);
+  return worker::run(inheritance, pool, load, load_streams);
 }
 
 }  // namespace prong
