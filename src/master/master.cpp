@@ -291,7 +291,7 @@ void Master::warn_about_unused_sockets() const {
     log::warn("systemd passed sockets that no pool listens on: {}; add listen = [\"systemd:NAME\"]", joined(unused));
 }
 
-std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() const {
+std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() {
   std::optional<os::TimePoint> nearest = supervisor_.next_deadline();
   if (const auto deadline = manager_.next_deadline(is_busy()); deadline && (!nearest || *deadline < *nearest))
     nearest = deadline;
@@ -301,8 +301,9 @@ std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() const {
 
 void Master::update_status() {
   if (serving_ == nullptr || stop_ != StopKind::kNone) return;
+  if (!manager_.active()) return;
   manager_.status(
-      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_));
+      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_), now_);
 }
 
 }  // namespace prong::master

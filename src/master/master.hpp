@@ -57,7 +57,7 @@ class Master {
   void warn_about_unused_sockets() const;
 
   [[nodiscard]] bool is_busy() const { return serving_ == nullptr || stop_ != StopKind::kNone; }
-  [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline() const;
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline();
   void update_status();
 
   ConfigSource source_;

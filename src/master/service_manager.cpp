@@ -13,6 +13,9 @@ namespace {
 constexpr std::chrono::seconds kExtensionInterval{5};
 constexpr std::chrono::microseconds kExtension = kExtensionInterval * 3;
 
+// Pools that fork for each connection change with each.
+constexpr std::chrono::milliseconds kStatusInterval{100};
+
 }  // namespace
 
 ServiceManager::ServiceManager(os::Notifier notifier, std::optional<std::chrono::microseconds> watchdog)
@@ -34,8 +37,10 @@ void ServiceManager::stopping(std::string_view status) {
   notifier_.send(fmt::format("STOPPING=1\nSTATUS={}", status));
 }
 
-void ServiceManager::status(std::string_view text) {
-  if (text == status_) return;
+void ServiceManager::status(std::string_view text, os::TimePoint now) {
+  status_waits_ = text != status_ && now < next_status_;
+  if (text == status_ || status_waits_) return;
+  next_status_ = now + kStatusInterval;
   status_ = text;
   notifier_.send(fmt::format("STATUS={}", text));
 }
@@ -54,6 +59,7 @@ void ServiceManager::tick(os::TimePoint now, bool busy) {
 std::optional<os::TimePoint> ServiceManager::next_deadline(bool busy) const {
   std::optional<os::TimePoint> nearest;
   if (watchdog_) nearest = next_watchdog_;
+  if (status_waits_) nearest = nearest ? std::min(*nearest, next_status_) : next_status_;
   if (busy && notifier_.active()) nearest = nearest ? std::min(*nearest, next_extension_) : next_extension_;
   return nearest;
 }

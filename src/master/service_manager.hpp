@@ -19,8 +19,10 @@ class ServiceManager {
   void ready(std::string_view status);
   void reloading(os::TimePoint now);
   void stopping(std::string_view status);
-  // Sends the line only when it has changed.
-  void status(std::string_view text);
+  // False when nobody started us who wants to hear of us.
+  [[nodiscard]] bool active() const { return notifier_.active(); }
+  // Sends the line when it has changed, and not at once when it changes all the time; called in each turn.
+  void status(std::string_view text, os::TimePoint now);
 
   // Called in each turn: the watchdog, and while `busy` (boot, stop) more time.
   void tick(os::TimePoint now, bool busy);
@@ -32,6 +34,8 @@ class ServiceManager {
   os::TimePoint next_watchdog_;
   os::TimePoint next_extension_;
   std::string status_;
+  os::TimePoint next_status_;
+  bool status_waits_ = false;
 };
 
 }  // namespace prong::master

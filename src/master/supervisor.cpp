@@ -300,6 +300,7 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
 }
 
 void Supervisor::handle_ended_channels(os::TimePoint now) {
+  if (!nearest_due_ || now < *nearest_due_) return;
   for_each_slot([&](const Place& place) {
     Slot& slot = *place.slot;
     if (!slot.exit_due || *slot.exit_due > now) return;
@@ -309,6 +310,7 @@ void Supervisor::handle_ended_channels(os::TimePoint now) {
 }
 
 void Supervisor::handle_deadlines(os::TimePoint now) {
+  if (!nearest_due_ || now < *nearest_due_) return;
   for_each_slot([&](const Place& place) {
     Slot& slot = *place.slot;
     if (slot.let_go_due && *slot.let_go_due <= now) slot.let_go_due.reset();
@@ -380,7 +382,7 @@ void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoin
   }
 }
 
-std::optional<os::TimePoint> Supervisor::next_deadline() const {
+std::optional<os::TimePoint> Supervisor::next_deadline() {
   std::optional<os::TimePoint> nearest;
   for (const auto& generation : generations_)
     for (const Pool& pool : generation->pools)
@@ -388,6 +390,7 @@ std::optional<os::TimePoint> Supervisor::next_deadline() const {
         for (const auto& deadline :
              {slot.deadline, slot.exit_due, slot.let_go_due, slot.program.output_resume, slot.program.ready_due})
           if (deadline && (!nearest || *deadline < *nearest)) nearest = deadline;
+  nearest_due_ = nearest;
   return nearest;
 }
 

@@ -55,7 +55,9 @@ class Supervisor {
   // Compares what should run with what runs, and acts.
   void reconcile(os::TimePoint now);
 
-  [[nodiscard]] std::optional<os::TimePoint> next_deadline() const;
+  // Called before each wait. With many slots a look at all of them costs, so what is due is only looked for when
+  // something was due by then; what becomes due in the same turn is found in the next one.
+  [[nodiscard]] std::optional<os::TimePoint> next_deadline();
   [[nodiscard]] bool is_ready(const Generation& generation) const;  // every pool has all its workers serving
   // Whether workers that drain may still have listeners open that nobody else has: then their addresses cannot be
   // bound.
@@ -139,6 +141,7 @@ class Supervisor {
   std::uint64_t last_key_ = kFirstKey;  // keys are never used twice, so a late event finds nobody
   std::unordered_map<std::uint64_t, Watched> watched_;
   std::unordered_map<pid_t, Place> workers_;
+  std::optional<os::TimePoint> nearest_due_;  // of all slots, as next_deadline() found it
   bool stops_fast_ = false;
 };
 
