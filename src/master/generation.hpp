@@ -87,6 +87,8 @@ struct Pool {
   std::int32_t adjustment = 0;                 // by TTIN and TTOU
   std::uint64_t serve_backlog = 0;             // bit i: at its stop nobody else will accept from listener i
   std::uint32_t fork_failures = 0;             // in a row, so that the first is logged and the end of them
+  // Of a pool that keeps spares: when the next ones are forked, although some are left (spares_may_wait()).
+  std::optional<os::TimePoint> spares_due;
   // Connections refused by max_per_address: when it was logged last, and how many were not since.
   std::optional<os::TimePoint> refusal_logged;
   std::uint32_t refusals_untold = 0;

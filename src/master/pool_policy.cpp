@@ -69,6 +69,10 @@ std::uint32_t wanted_spares(std::uint32_t spare, std::uint32_t most, std::size_t
   return static_cast<std::uint32_t>(std::min<std::size_t>(spare, room));
 }
 
+bool spares_may_wait(std::uint32_t wanted, std::size_t left) {
+  return left > 0 && 2 * left >= wanted;
+}
+
 bool is_up(SlotState state) {
   switch (state) {
     case SlotState::kStarting:

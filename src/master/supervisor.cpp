@@ -355,6 +355,19 @@ void Supervisor::forget_unused_access_logs() {
   access_logs_->retain_only(used);
 }
 
+bool Supervisor::defers_spares(const Generation& generation, Pool& pool, const SlotPlan& plan,
+                               os::TimePoint now) const {
+  const auto left = static_cast<std::size_t>(std::ranges::count(pool.slots, SlotState::kServing, &Slot::state));
+  const bool may_wait = serves_by_spares(pool) && generation.phase == GenerationPhase::kServing &&
+                        spares_may_wait(wanted(generation, pool), left);
+  if (!plan.want_up.empty() && may_wait) {
+    if (!pool.spares_due) pool.spares_due = now + kSpareDelay;
+    if (*pool.spares_due > now) return true;
+  }
+  pool.spares_due.reset();
+  return false;
+}
+
 void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now) {
   const SlotPlan plan =
       plan_slots(view_slots(pool), wanted(generation, pool), retirement_rules(generations_, generation, pool));
@@ -372,6 +385,7 @@ void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoin
   if (generation.phase == GenerationPhase::kRetiring)
     for (Slot& slot : pool.slots)
       if (slot.state == SlotState::kTaken) apply({&generation, &pool, &slot}, SlotEvent::kWantDown, {}, now);
+  if (defers_spares(generation, pool, plan, now)) return;
   for (const std::size_t i : plan.want_up) {
     while (pool.slots.size() <= i) {
       Slot slot;
@@ -385,11 +399,13 @@ void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoin
 std::optional<os::TimePoint> Supervisor::next_deadline() {
   std::optional<os::TimePoint> nearest;
   for (const auto& generation : generations_)
-    for (const Pool& pool : generation->pools)
+    for (const Pool& pool : generation->pools) {
+      if (pool.spares_due && (!nearest || *pool.spares_due < *nearest)) nearest = pool.spares_due;
       for (const Slot& slot : pool.slots)
         for (const auto& deadline :
              {slot.deadline, slot.exit_due, slot.let_go_due, slot.program.output_resume, slot.program.ready_due})
           if (deadline && (!nearest || *deadline < *nearest)) nearest = deadline;
+    }
   nearest_due_ = nearest;
   return nearest;
 }

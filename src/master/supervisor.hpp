@@ -127,6 +127,9 @@ class Supervisor {
   [[nodiscard]] static int stop_signal(const Place& place);
 
   void forget_unused_access_logs();
+  // Whether the spares that are missing are forked a little later.
+  [[nodiscard]] bool defers_spares(const Generation& generation, Pool& pool, const SlotPlan& plan,
+                                   os::TimePoint now) const;
   void reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now);
   [[nodiscard]] std::uint32_t wanted(const Generation& generation, const Pool& pool) const;
   [[nodiscard]] static log::Subject subject(const Place& place);

@@ -358,6 +358,7 @@ def test_a_reload_lets_programs_finish_and_new_connections_get_the_new_program(s
     with connect(daemon) as old:
         pid = served_pid(old)
         assert read_line(old) == b"old\n"
+        daemon.wait(r"run/\S+ gen=1 pid=\d+: ready", count=5)  # the spare in its place, which comes a moment later
         text = daemon.config_path.read_text()
         assert daemon.reload(text.replace("echo old", "echo new")) == 2
         daemon.wait(r"run/\S+ gen=1 pid=\d+: exited with status 0", count=4)  # until then a spare of old may accept

@@ -111,6 +111,15 @@ TEST_CASE("spares are kept while there is room for more programs, and no longer"
   CHECK(wanted_spares(4, 100, 250) == 0);
 }
 
+TEST_CASE("new spares wait for a moment while half of those that are wanted are left") {
+  CHECK(spares_may_wait(4, 3));
+  CHECK(spares_may_wait(4, 2));
+  CHECK_FALSE(spares_may_wait(4, 1));
+  CHECK(spares_may_wait(2, 1));
+  CHECK_FALSE(spares_may_wait(1, 0));
+  CHECK_FALSE(spares_may_wait(0, 0));
+}
+
 TEST_CASE("spares and programs together are never more than the most, whatever comes and goes") {
   auto random = test::chance(20'261'123);
   constexpr std::uint32_t kSpare = 3;
