@@ -113,8 +113,8 @@ Result<void> check_program(const std::string& path) {
     if (const auto executable = os::check_executable(file); !executable) {
       Error error = cannot_execute(path, executable.error());
       if (is_interpreter)
-        error.message = fmt::format("cannot execute \"{}\": its interpreter \"{}\": {}", path, file,
-                                    errno_text(executable.error()));
+        error.message =
+            fmt::format(R"(cannot execute "{}": its interpreter "{}": {})", path, file, errno_text(executable.error()));
       return failure(std::move(error));
     }
     const auto head = head_of(file);
@@ -141,7 +141,7 @@ Result<Program> Program::prepare(const ProgramSettings& settings, const char* co
   program.path_ = *std::move(path);
   program.arguments_ = settings.command;
   program.environment_.reserve(variables.size() + room);
-  for (const auto& [name, value] : variables) program.environment_.push_back(name + '=' + value);
+  for (const auto& [name, value] : variables) program.environment_.push_back(fmt::format("{}={}", name, value));
   return program;
 }
 

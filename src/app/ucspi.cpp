@@ -14,7 +14,7 @@ using Variables = std::vector<std::pair<std::string, std::string>>;
 // "/path" or "@name"; empty for a socket without a name.
 std::string unix_name(const os::SocketAddress& address) {
   constexpr std::string_view kPrefix = "unix:";
-  std::string text = net::to_text(address);
+  const std::string text = net::to_text(address);
   return text.starts_with(kPrefix) ? text.substr(kPrefix.size()) : std::string{};
 }
 

@@ -116,8 +116,9 @@ struct Section {
 [[nodiscard]] const Section& root_section();
 
 // The app table `exec`, and which keys of [pool.NAME] say something about a pool: schema_exec.cpp.
+// NOLINTNEXTLINE(readability-identifier-naming): a constant, whose value this header need not know
 extern const Section kExecSection;
-[[nodiscard]] bool fits_pool(const Key& key, const void* pool);
+[[nodiscard]] bool fits_pool(const Key& key, const void* owner);
 
 // Whether a pool may have this name: [A-Za-z0-9_-]{1,64}. Names go into log fields, status lines and file names.
 [[nodiscard]] bool is_pool_name(std::string_view name);

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
@@ -41,9 +42,10 @@ std::expected<void, int> check_executable(const std::string& path) {
 
 bool runs_other_formats() {
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator{"/proc/sys/fs/binfmt_misc", error})
-    if (entry.path().filename() != "register" && entry.path().filename() != "status") return true;
-  return false;
+  return std::ranges::any_of(std::filesystem::directory_iterator{"/proc/sys/fs/binfmt_misc", error},
+                             [](const std::filesystem::directory_entry& entry) {
+                               return entry.path().filename() != "register" && entry.path().filename() != "status";
+                             });
 }
 
 Accepted accept_for_program(int listener) {
