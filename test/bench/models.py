@@ -52,6 +52,8 @@ class Figures:
     late: int  # no answer for 10 s
     failed: int  # any other reason
     memory: int  # bytes, of all workers
+    busy: float  # cores that the workers used: how many they got, when they could use all
+    alone: float = 0.0  # p99 in ms without what runs beside
     beside: float = 0.0  # answers/s of what ran beside
 
 
@@ -99,6 +101,22 @@ def slow_senders(folder, port):
     stop.unlink()
 
 
+@contextlib.contextmanager
+def before_other_work():
+    """What is started in here runs before all else that the machine does (sched(7)), where that is allowed. For loads that
+    use next to no CPU: they take nothing from others, and their figures do not depend on them."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
+    except PermissionError:
+        print("\nno leave to run before other work (SCHED_RR)")
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 class Bench:
     def __init__(self, folder, quick):
         self.folder, self.load = folder, load_client(folder)
@@ -112,9 +130,11 @@ class Bench:
             time.sleep(self.seconds / 2)  # the middle of the run
             memory.append(memory_share(running.pids))
 
+        used, start = cpu_seconds(running.pids), time.monotonic()
         got = self.load(mode, running.port, target, seconds=self.seconds, during=look, **more)
+        busy = (cpu_seconds(running.pids) - used) / (time.monotonic() - start)
         return Figures(got["answered"] / got["seconds"], got["median_ms"], got["p99_ms"], got["refused"], got["late"],
-                       got["failed"] - got["refused"] - got["late"], memory[0])
+                       got["failed"] - got["refused"] - got["late"], memory[0], busy)
 
     def fast(self, running):
         return self.ask(running, "keep", "/", threads=16, rate=0)
@@ -127,19 +147,21 @@ class Bench:
             return self.ask(running, "keep", "/", threads=4, rate=500)
 
     def blocking(self, running):
-        """The fast requests; beside them runs what blocks, which begins before and ends after them."""
-        blocked = {}
+        """The fast requests; beside them runs what blocks, which begins before and ends after them. Alone, before that,
+        they show what the machine adds."""
+        blocked, alone = {}, self.ask(running, "short", "/", threads=8, rate=200).p99
 
         def block():
-            blocked.update(self.load("keep", running.port, "/sleep?ms=1000", threads=BLOCKED, rate=0,
-                                     seconds=self.seconds + 1.5))
+            # Evenly over the second, so that they do not all end in the same moment for ever.
+            blocked.update(self.load("keep", running.port, "/sleep?ms=1000", threads=BLOCKED + 5, rate=BLOCKED,
+                                     seconds=self.seconds + 2.5))
 
         beside = threading.Thread(target=block)
         beside.start()
-        time.sleep(1.0)  # all of them are in flight
+        time.sleep(1.5)  # all of them are in flight
         figures = self.ask(running, "short", "/", threads=8, rate=200)
         beside.join()
-        figures.beside = blocked["answered"] / blocked["seconds"]
+        figures.alone, figures.beside = alone, blocked["answered"] / blocked["seconds"]
         return figures
 
 
@@ -165,31 +187,33 @@ def merged(runs):
         return sum(getattr(run, name) for run in runs)
 
     return Figures(middle("rate"), middle("half"), middle("p99"), total("refused"), total("late"), total("failed"),
-                   middle("memory"), middle("beside"))
+                   middle("memory"), middle("busy"), middle("alone"), middle("beside"))
 
 
 def run_case(bench, name):
     title, shapes = CASES[name]
     runs = {shape: [] for shape in shapes}
+    light = name in ("blocking", "slow")
     for number in range(bench.rounds):
         for shape in shapes:
             if number > 0 and shape.once:
                 continue
-            with server(bench.folder, shape) as running:
+            with before_other_work() if light else contextlib.nullcontext(), server(bench.folder, shape) as running:
                 runs[shape].append(getattr(bench, name)(running))
-    beside = f" {'blocked/s':>10}" if name == "blocking" else ""
+    beside = f" {'blocked/s':>10} {'p99 alone':>10}" if name == "blocking" else ""
     print(f"\n{title}\n{'':<34} {'answers/s':>10} {'p50 ms':>9} {'p99 ms':>9} {'refused':>8} {'late':>6} {'failed':>7} "
-          f"{'PSS MiB':>8}{beside}")
+          f"{'PSS MiB':>8} {'busy':>5}{beside}")
     for shape in shapes:
         got = merged(runs[shape])
         # What waited for the whole patience of the clients has no other figure.
         half, p99 = (f"{value:.2f}" if value < 9990 else "none" for value in (got.half, got.p99))
         print(f"{str(shape):<34} {got.rate:>10,.0f} {half:>9} {p99:>9} {got.refused:>8} {got.late:>6} {got.failed:>7} "
-              f"{got.memory / (1 << 20):>8.1f}" + (f" {got.beside:>10,.0f}" if beside else ""), flush=True)
+              f"{got.memory / (1 << 20):>8.1f} {got.busy:>5.2f}"
+              + (f" {got.beside:>10,.0f} {got.alone:>10.2f}" if beside else ""), flush=True)
     if name == "blocking":
-        p99 = merged(runs[Shape("thread", 8, 32)]).p99
-        print(f"p99 of the fast ones beside {BLOCKED} that block, 8 workers x 32 threads: {p99:.2f} ms (asked: at most 1.6 ms); "
-              f"rounds: {', '.join(f'{run.p99:.2f}' for run in runs[Shape('thread', 8, 32)])}")
+        many = runs[Shape("thread", 8, 32)]
+        print(f"p99 of the fast ones beside {BLOCKED} that block, 8 workers x 32 threads: {merged(many).p99:.2f} ms (asked: at "
+              f"most 1.6 ms); rounds, alone -> beside: {', '.join(f'{run.alone:.2f} -> {run.p99:.2f}' for run in many)}")
 
 
 def run_cores(bench):
@@ -283,7 +307,9 @@ def main():
         bench = Bench(folder, options.quick)
         print(f"{datetime.date.today()}, Linux {os.uname().release}, {CORES} usable cores, load from the same machine, "
               f"{load_average()} at the start;\n{bench.rounds} round{'s' if bench.rounds > 1 else ''} of {bench.seconds} s, medians; "
-              f"clients give up after 10 s (late)")
+              f"clients give up after 10 s (late);\n"
+              f"PSS is the memory of all workers, busy the cores that they used; beside blocking requests and slow senders, which\n"
+              f"use next to no CPU, all runs before other work of the machine (SCHED_RR)")
         for name in wanted:
             parts[name](bench)
         print(f"\n{load_average()} at the end: above {CORES} the cores were not free")
