@@ -38,6 +38,9 @@ struct Inheritance {
   // and the value of NOTIFY_SOCKET (sd_notify(3)) of a program that says itself when it is ready (empty: none).
   int stderr_fd = -1;
   std::string notify_address = {};
+  // Of pools that run programs: the soft limit of descriptors that the master was started with, before it raised its
+  // own.
+  std::size_t descriptor_limit = 0;  // 0: it stays
   int scoreboard_fd = -1;
   std::size_t cell_number = 0;  // which cell of it is this worker's
   WorkerCell* cell = nullptr;   // that cell, in the mapping that a fork inherits

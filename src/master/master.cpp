@@ -37,6 +37,13 @@ std::string sender_of(const os::ReceivedSignal& received) {
                      received.sender_uid);
 }
 
+// The master holds descriptors for every worker, and a pool may have thousands of programs. The limit as it was.
+std::size_t raise_own_limit() {
+  const std::size_t limit = os::descriptor_limit();
+  (void)os::raise_descriptor_limit();  // else the limit is met later, by a fork that is then told
+  return limit;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Master>> Master::create(ConfigSource source, WorkerMain worker_main,
@@ -62,7 +69,7 @@ Master::Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover 
       signals_(std::move(signals)),
       listeners_(std::move(handover.sockets)),
       manager_(os::Notifier{std::move(handover.notify_socket)}, handover.watchdog),
-      supervisor_(epoll_, listeners_, access_logs_, worker_main),
+      supervisor_(epoll_, listeners_, access_logs_, worker_main, raise_own_limit()),
       now_(os::now()) {}
 
 ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {

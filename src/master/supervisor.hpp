@@ -30,8 +30,13 @@ class Supervisor {
  public:
   // All are borrowed and must outlive it. What belongs to workers is watched with keys from kFirstKey up. Files of
   // access logs that no generation needs any more are closed.
-  Supervisor(os::Epoll& epoll, net::ListenerSet& listeners, AccessLogs& access_logs, WorkerMain worker_main)
-      : epoll_(&epoll), listeners_(&listeners), access_logs_(&access_logs), worker_main_(worker_main) {}
+  Supervisor(os::Epoll& epoll, net::ListenerSet& listeners, AccessLogs& access_logs, WorkerMain worker_main,
+             std::size_t descriptor_limit)
+      : epoll_(&epoll),
+        listeners_(&listeners),
+        access_logs_(&access_logs),
+        worker_main_(worker_main),
+        descriptor_limit_(descriptor_limit) {}
   static constexpr std::uint64_t kFirstKey = 1024;
 
   // A new generation in phase kRaising; its workers start with the next reconcile(). Borrowed; valid until it is gone.
@@ -138,6 +143,7 @@ class Supervisor {
   net::ListenerSet* listeners_;
   AccessLogs* access_logs_;
   WorkerMain worker_main_;
+  std::size_t descriptor_limit_;  // with which the daemon was started, for programs
   std::vector<std::unique_ptr<Generation>> generations_;
   std::uint32_t last_generation_ = 0;
   std::uint64_t last_asked_ = 0;        // to retire

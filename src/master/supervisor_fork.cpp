@@ -85,6 +85,7 @@ Result<pid_t> Supervisor::try_fork(const Place& place) {
                                .listeners = {},
                                .log_fds = {},
                                .access_log_fd = -1,
+                               .descriptor_limit = descriptor_limit_,
                                .scoreboard_fd = (*scoreboard)->fd(),
                                .cell_number = cell_number,
                                .cell = slot.cell};

@@ -134,6 +134,16 @@ Result<void> raise_descriptor_limit() {
   return {};
 }
 
+Result<void> set_soft_descriptor_limit(std::size_t value) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return failure(system_error("cannot read the limit of descriptors", errno));
+  limit.rlim_cur = std::min<rlim_t>(value, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return failure(system_error("cannot set the limit of descriptors", errno));
+  return {};
+}
+
 Result<void> set_resource_limit(int resource, std::string_view name, std::uint64_t value) {
   const rlimit limit{.rlim_cur = value, .rlim_max = value};
   if (::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0) return {};

@@ -70,6 +70,8 @@ void reap(pid_t pid);
 // Raises RLIMIT_NOFILE's soft limit to its hard limit. The soft one is low only for the sake of programs that use
 // select(2) (systemd.exec(5), LimitNOFILE=).
 [[nodiscard]] Result<void> raise_descriptor_limit();
+// Sets the soft limit alone, to at most the hard one.
+[[nodiscard]] Result<void> set_soft_descriptor_limit(std::size_t value);
 // Sets soft and hard limit. Raising the hard limit needs CAP_SYS_RESOURCE; see setrlimit(2) for resource numbers.
 [[nodiscard]] Result<void> set_resource_limit(int resource, std::string_view name, std::uint64_t value);
 

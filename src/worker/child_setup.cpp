@@ -80,15 +80,17 @@ Result<void> close_everything_else(const ipc::Inheritance& inheritance) {
   return os::close_all_except(keep);
 }
 
-// A program keeps the master's soft limit of descriptors: it may be one that uses select(2).
-Result<void> set_descriptor_limit(const config::PoolConfig& pool) {
+// A program gets the soft limit of descriptors that the master was started with: it may be one that uses select(2).
+Result<void> set_descriptor_limit(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
   if (pool.rlimits.nofile) return os::set_resource_limit(RLIMIT_NOFILE, "nofile", *pool.rlimits.nofile);
-  if (std::holds_alternative<config::ExecConfig>(pool.app)) return {};
+  if (std::holds_alternative<config::ExecConfig>(pool.app))
+    return inheritance.descriptor_limit > 0 ? os::set_soft_descriptor_limit(inheritance.descriptor_limit)
+                                            : Result<void>{};
   return os::raise_descriptor_limit();
 }
 
-Result<void> set_rlimits(const config::PoolConfig& pool) {
-  if (auto set = set_descriptor_limit(pool); !set) return set;
+Result<void> set_rlimits(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
+  if (auto set = set_descriptor_limit(inheritance, pool); !set) return set;
   const config::RlimitsConfig& rlimits = pool.rlimits;
   if (rlimits.core)
     if (auto set = os::set_resource_limit(RLIMIT_CORE, "core", rlimits.core->bytes); !set) return set;
@@ -133,7 +135,7 @@ Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::Poo
   // 5. Files of the application get the mode that the pool says.
   (void)::umask(static_cast<mode_t>(pool.umask));
   // 6. Limits before the user: raising one needs privileges.
-  if (auto done = set_rlimits(pool); !done) return done;
+  if (auto done = set_rlimits(inheritance, pool); !done) return done;
   // 7. Groups, gid, uid, in this order; then no program that it runs can get privileges back.
   if (auto done = change_user(inheritance.identity); !done) return done;
   if (auto done = os::forbid_new_privileges(); !done) return done;

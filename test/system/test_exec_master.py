@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -377,6 +378,16 @@ def test_a_program_that_accepts_by_itself_is_asked_at_once_and_may_end_by_the_si
     daemon.stop()
     for pid in pids.values():
         daemon.wait(rf" info +run/\S+ gen=1 pid={pid}: program killed by signal 15")
+
+
+def test_a_program_has_the_soft_limit_that_the_daemon_was_started_with_and_the_master_more(session):
+    soft, hard = 256, 2048
+    limits = (resource.RLIMIT_NOFILE, (soft, hard))
+    daemon = session.start(exec_pool("ulimit -Sn; ulimit -Hn"), preexec=lambda: resource.setrlimit(*limits))
+    with connect(daemon) as connection:
+        assert read_line(connection) == b"%d\n" % soft
+        assert read_line(connection) == b"%d\n" % hard
+    assert resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE) == (hard, hard)
 
 
 if __name__ == "__main__":
