@@ -68,7 +68,8 @@ def prongd_command(folder, program, port):
 
 def tcpserver_command(_folder, program, port):
     # No look-ups, no delay of small packets, and no limit that matters.
-    return [shutil.which("tcpserver", path=PEERS), "-HRDl0", "-c", "1000", "-b", "1000", "127.0.0.1", str(port), program]
+    return [shutil.which("tcpserver", path=PEERS), "-HRDl0", "-c", "1000", "-b", "1000", "127.0.0.1", str(port),
+            program]
 
 
 def xinetd_command(folder, program, port):
@@ -164,8 +165,10 @@ def main():
 
 def report(servers, full, calm, options):
     figures = {}
-    print(f"\n{options.program}, {options.clients} clients, medians of {options.rounds} rounds of {options.seconds:g} s")
-    print("| | connections/s | server CPU us each | at a tenth: first byte, median us | p99 us |\n| --- | --- | --- | --- | --- |")
+    print(f"\n{options.program}, {options.clients} clients, medians of {options.rounds} rounds of "
+          f"{options.seconds:g} s")
+    print("| | connections/s | server CPU us each | at a tenth: first byte, median us | p99 us |")
+    print("| --- | --- | --- | --- | --- |")
     for name in servers:
         figures[name] = (median([run[0] for run in full[name]]), median([run[1] for run in full[name]]),
                          median([median(run[2]) for run in calm[name]]),
@@ -174,9 +177,9 @@ def report(servers, full, calm, options):
     peers = [figures[name] for name in servers if name != "prongd"]
     if peers:
         own = figures["prongd"]
-        print(f"prongd against the better peer: {own[0] / max(p[0] for p in peers):.2f}x the connections/s, "
-              f"{own[1] / min(p[1] for p in peers):.2f}x the CPU, {own[2] / min(p[2] for p in peers):.2f}x the median and "
-              f"{own[3] / min(p[3] for p in peers):.2f}x the p99 time to the first byte")
+        cpu, middle, late = (own[i] / min(peer[i] for peer in peers) for i in (1, 2, 3))
+        print(f"prongd against the better peer: {own[0] / max(peer[0] for peer in peers):.2f}x the connections/s, "
+              f"{cpu:.2f}x the CPU, {middle:.2f}x the median and {late:.2f}x the p99 time to the first byte")
 
 
 if __name__ == "__main__":

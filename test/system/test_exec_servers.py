@@ -28,8 +28,8 @@ async def answer(loop, connection):
         head += more
     else:
         body = b"hello from a program\\n"
-        await loop.sock_sendall(connection, b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: %d\\r\\n\\r\\n%s"
-                                % (len(body), body))
+        head = b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body)
+        await loop.sock_sendall(connection, head + body)
     connection.close()
 async def main():
     loop, answers = asyncio.get_running_loop(), set()
