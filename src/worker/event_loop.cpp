@@ -25,23 +25,9 @@ constexpr std::uint64_t kFirstListenerKey = 3;
 
 // How long a client gets to close after the last answer; it decides nothing but when the descriptor is free again.
 constexpr Duration kLingerTime{5'000};
-// When descriptors or memory run out, others of this worker may be free soon.
-constexpr Duration kAcceptPause{100};
 constexpr Duration kShortestHousekeeping{10};
 // How often streams are looked at while the worker drains, if their grace is short.
 constexpr Duration kShortestSilence{10};
-// How long a connection waits for a worker that is free, before one gives up an idle client for it.
-constexpr Duration kYieldDelay{5};
-// A client that has just had its answer may be sending its next request, which would be lost: an idle one is given up
-// only when it has been idle for longer than that takes on most ways through the net.
-constexpr Duration kLeastIdle{250};
-// The same for a client that has not said anything yet: it is slow, or means harm.
-constexpr Duration kLeastSilence{1'000};
-// An exhausted worker says so this often at the most.
-constexpr std::chrono::seconds kComplaintInterval{10};
-constexpr std::chrono::seconds kFailureInterval{1};
-// Of a request in a line of the log.
-constexpr std::size_t kMostRequestText = 200;
 
 http::Limits to_limits(const config::HttpConfig& from) {
   return {.max_request_line = from.max_request_line,
@@ -162,6 +148,7 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       sending_(patience_of(pool).sending),
       lingering_(kLingerTime),
       watch_(pool.request_timeout),
+      has_idle_timeout_(patience_of(pool).idle > Duration::zero()),
       most_connections_(std::min<std::size_t>(
           pool.max_connections,
           connections_for(os::descriptor_limit(), inheritance.listeners.size(), descriptor_needs(application)))),
@@ -222,37 +209,6 @@ void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
   if (key == kNewsKey) return read_news();
 }
 
-// Answers, and more of answers, from the application threads.
-void EventLoop::read_news() {
-  for (ApplicationThreads::News& news : application_.threads->take_news()) {
-    if (news.is_last) watch_.note_done(news.connection);
-    if (!news.failure.empty()) complain_of_failure(news.failure);
-    Connection* const connection = connections_.find(news.connection);
-    if (news.outcome) {
-      take_outcome(connection, *std::move(news.outcome));
-      continue;
-    }
-    if (connection == nullptr) continue;
-    // One connection at a time: kept only while nobody waits for its place.
-    if (news.answer && pool_->concurrency == config::Concurrency::kProcess && acceptor_.somebody_waits())
-      connection->announce_close();
-    connection->on_news(std::move(news.answer));
-    connection->stop_waiting();  // each piece of an answer has its own time
-    settle(*connection);
-  }
-}
-
-// Of an event of a stream, whose connection may have gone meanwhile: nullptr.
-void EventLoop::take_outcome(Connection* connection, app::StreamOutcome outcome) {
-  if (connection == nullptr) {
-    if (!outcome.failure.empty()) complain_of_failure(outcome.failure);
-    return application_.threads->close(std::move(outcome.stream));
-  }
-  connection->on_outcome(std::move(outcome));
-  connection->stop_waiting();  // each event has its own time
-  settle(*connection);
-}
-
 void EventLoop::read_channel() {
   while (channel_.valid()) {
     auto received = channel_.receive();
@@ -299,146 +255,6 @@ void EventLoop::read_signals() {
   }
 }
 
-void EventLoop::hear_listener(std::uint64_t key) {
-  if (!serving_ || draining_) return;
-  switch (admission()) {
-    case Admission::kTake:
-      return accept(key);
-    case Admission::kReserve:
-      acceptor_.pause();
-      yield_due_ = now_ + kYieldDelay;
-      return;
-    case Admission::kLeave:
-      return;
-  }
-}
-
-// In reserve, and a connection has come: it is still there if no sibling was free, and then it goes before the idle
-// one.
-void EventLoop::yield_idle() {
-  yield_due_.reset();
-  if (draining_ || admission() != Admission::kReserve || !acceptor_.somebody_waits()) return;
-  Connection* idle = nullptr;
-  connections_.for_each([&idle](Connection& connection) {
-    if (connection.waiting() == Waiting::kIdle) idle = &connection;
-  });
-  if (idle == nullptr) return;
-  const os::TimePoint may_go = idle_.began(*idle) + (idle->conversation().requests() == 0 ? kLeastSilence : kLeastIdle);
-  if (may_go > now_) {
-    yield_due_ = may_go;
-    return;
-  }
-  const std::uint64_t key = idle->key();
-  idle->on_readable(buffer_);  // a request that has arrived meanwhile is served
-  settle(*idle);
-  idle = connections_.find(key);
-  if (idle != nullptr && idle->waiting() == Waiting::kIdle) remove(*idle);
-  if (admission() == Admission::kTake) accept_one_of_any();
-}
-
-void EventLoop::accept_one_of_any() {
-  acceptor_.resume();
-  auto [accepted, key] = acceptor_.accept_any();
-  if (accepted.fd.valid()) {
-    const bool stays = begin_connection(std::move(accepted), key);
-    acceptor_.then_wait(key, stays ? Acceptor::Kept::kYes : Acceptor::Kept::kNo);
-  } else if (accepted.error != EAGAIN) {
-    refuse_to_accept(accepted.error);
-  }
-}
-
-void EventLoop::accept(std::uint64_t key) {
-  os::Accepted accepted = acceptor_.accept_one(key);
-  if (accepted.fd.valid()) {
-    const bool stays = begin_connection(std::move(accepted), key);
-    return acceptor_.then_wait(key, stays ? Acceptor::Kept::kYes : Acceptor::Kept::kNo);
-  }
-  if (accepted.error != EAGAIN) refuse_to_accept(accepted.error);  // EAGAIN: a sibling was faster
-}
-
-// Whether it goes on.
-bool EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) {
-  ipc::WorkerCell::add(cell_->connections, 1);
-  Peer peer{.address = accepted.peer,
-            .listener = acceptor_.address(listener),
-            .number = cell_->connections.load(std::memory_order_relaxed)};
-  if (access_log_) peer.queue_time = os::time_since_data(accepted.fd.get());
-  Connection& connection = connections_.add(std::move(accepted.fd), service_, peer);
-  cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
-  if (draining_) connection.announce_close();
-  // With TCP_DEFER_ACCEPT the request is there already; without, the attempt costs one call.
-  const std::uint64_t key = connection.key();
-  connection.begin(buffer_);
-  if (connection.is_stream()) ipc::WorkerCell::add(cell_->requests, 1);
-  settle(connection);
-  return connections_.find(key) != nullptr;
-}
-
-void EventLoop::refuse_to_accept(int error) {
-  acceptor_.pause_until(now_ + kAcceptPause);
-  if (last_accept_complaint_ && now_ - *last_accept_complaint_ < kComplaintInterval) return;
-  last_accept_complaint_ = now_;
-  const bool descriptors = error == EMFILE;
-  log::error("cannot accept: {}; {} connections are open, new ones wait in the queue{}", errno_text(error),
-             connections_.size(), descriptors ? "; raise rlimits.nofile or lower max_connections" : "");
-}
-
-// After anything that a connection did: counts, timers, epoll, or its end.
-void EventLoop::settle(Connection& connection) {
-  const std::uint64_t answered = connection.take_requests();
-  if (answered > 0) {
-    has_served_ = true;
-    // What counts of a stream is that it was there (begin_connection()), not in how many pieces it came.
-    if (!connection.is_stream()) ipc::WorkerCell::add(cell_->requests, answered);
-  }
-  if (const std::string failure = connection.conversation().take_failure(); !failure.empty())
-    complain_of_failure(failure);
-  connection.update_interest(epoll_);
-  const Waiting waiting = connection.waiting();
-  if (waiting == Waiting::kNothing) return remove(connection);
-  // Each deadline runs from the start of what is waited for. After an answer it is the next request that is waited for,
-  // even if its first bytes came with the end of the last one, so that it has the whole time. Only the rounds of
-  // sending go on over several answers: what the client has to take does not depend on how it is cut into answers.
-  const bool next_request = answered > 0 && waiting != Waiting::kSending;
-  if (waiting == connection.listed_as && !next_request && connection.is_waiting()) return;
-  connection.listed_as = waiting;
-  connection.listed_since = now_;
-  DeadlineList* const list = list_of(waiting);
-  if (list == nullptr) return connection.stop_waiting();
-  connection.begin_round();
-  list->start(connection, now_);
-}
-
-void EventLoop::remove(Connection& connection) {
-  const std::uint64_t key = connection.key();
-  const bool has_work_left = application_.threads != nullptr && connection.conversation().is_with_application();
-  connections_.remove(connection);
-  cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
-  // Nobody waits for the answer: what has not begun is left out, what has begun is watched to its end.
-  if (has_work_left && application_.threads->cancel(key) == ApplicationThreads::Cancelled::kRunning)
-    watch_.note_left(key, now_);
-}
-
-DeadlineList* EventLoop::list_of(Waiting waiting) {
-  switch (waiting) {
-    case Waiting::kIdle:
-      return patience_of(*pool_).idle > Duration::zero() ? &idle_ : nullptr;
-    case Waiting::kRequest:
-      return &request_;
-    case Waiting::kBody:
-      return &body_;
-    case Waiting::kSending:
-      return &sending_;
-    case Waiting::kLingering:
-      return &lingering_;
-    case Waiting::kHandling:
-      return application_.threads != nullptr && pool_->request_timeout > Duration::zero() ? &handling_ : nullptr;
-    case Waiting::kNothing:
-      break;
-  }
-  return nullptr;
-}
-
 void EventLoop::keep_access_log() {
   if (!access_log_) return;
   const std::optional<os::TimePoint> due = access_log_->next_deadline();
@@ -464,130 +280,6 @@ void EventLoop::keep_house() {
   housekeeping_due_ = application_.handler->do_housekeeping(now_);
   // Whatever a handler says, it cannot keep the worker busy with nothing else.
   if (housekeeping_due_) housekeeping_due_ = std::max(*housekeeping_due_, now_ + kShortestHousekeeping);
-}
-
-void EventLoop::handle_late() {
-  while (watch_.take_late(now_))
-    replace_me(
-        fmt::format("a request whose client had left overran request_timeout = {}", to_text(pool_->request_timeout)));
-  for (DeadlineList* list : lists()) {
-    while (Waiter* waiter = list->take_late(now_)) {
-      // Only connections are put into these lists, and a Waiter has no virtual function to ask.
-      auto& connection = static_cast<Connection&>(*waiter);  // NOLINT(cppcoreguidelines-pro-type-static-cast-downcast)
-      if (list == &handling_) {
-        handle_overrun(connection);
-        continue;
-      }
-      if (list == &idle_)
-        connection.on_idle_late(buffer_);
-      else
-        connection.on_late();
-      settle(connection);
-    }
-  }
-}
-
-// The client of a request that takes too long gets its answer. If a thread is at it, that thread is not expected back:
-// the worker finishes what its other threads have, and the master replaces it.
-void EventLoop::handle_overrun(Connection& connection) {
-  const std::uint64_t key = connection.key();
-  const auto cancelled = application_.threads->cancel(key);
-  if (cancelled == ApplicationThreads::Cancelled::kDone) return;  // its news is on the way
-  // One that had to wait for its thread has the whole time from there on.
-  const auto since = application_.threads->running_since(key);
-  if (since && (connection.is_stream() || connection.session().awaits_answer()) &&
-      now_ - *since < pool_->request_timeout)
-    return handling_.start(connection, *since);
-  const std::string request = connection.work_text();
-  if (cancelled == ApplicationThreads::Cancelled::kRunning) watch_.note_overrun(key);
-  connection.on_overrun();
-  settle(connection);
-  if (cancelled == ApplicationThreads::Cancelled::kRunning)
-    return replace_me(fmt::format("{} overran request_timeout = {}", escaped(request, kMostRequestText, Quotes::kKeep),
-                                  to_text(pool_->request_timeout)));
-  log::warn("{} waited for a thread for request_timeout = {}; all {} are busy",
-            escaped(request, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout),
-            application_.threads->threads());
-}
-
-void EventLoop::replace_me(const std::string& reason) {
-  log::error("{}; its thread is lost, so this worker finishes what it has and is replaced", reason);
-  if (!draining_) {
-    if (auto said = channel_.send(ipc::Retiring{.reason = reason}); !said)
-      log::warn("drains, and cannot tell the master: {}", said.error().text());
-  }
-  const bool nobody_is_left = watch_.overrun() >= application_.threads->threads();
-  drain({.grace = pool_->graceful_timeout,
-         .idle_grace = nobody_is_left ? Duration::zero() : pool_->graceful_timeout,
-         .serve_backlog = 0});
-  if (nobody_is_left) refuse_what_waits();
-}
-
-// No thread will ever come to these.
-void EventLoop::refuse_what_waits() {
-  std::vector<std::uint64_t> keys;
-  connections_.for_each([&](const Connection& connection) { keys.push_back(connection.key()); });
-  for (const std::uint64_t key : keys) {
-    Connection* const connection = connections_.find(key);
-    if (connection == nullptr || !connection->conversation().is_with_application()) continue;
-    if (application_.threads->cancel(key) != ApplicationThreads::Cancelled::kWaiting) continue;
-    connection->on_no_thread();
-    settle(*connection);
-  }
-}
-
-Admission EventLoop::admission() const {
-  Load load{.connections = connections_.size(),
-            .most_connections = most_connections_,
-            .has_free_thread = application_.threads == nullptr || application_.threads->has_free_thread()};
-  if (pool_->concurrency == config::Concurrency::kProcess) {
-    connections_.for_each([&load](const Connection& connection) {
-      // A stream that says nothing is not at rest between two requests: it is not given up for another.
-      if (connection.waiting() == Waiting::kIdle && !connection.is_stream()) ++load.idle;
-      if (connection.waiting() == Waiting::kLingering) ++load.lingering;
-    });
-  }
-  return worker::admission(pool_->concurrency, load);
-}
-
-void EventLoop::update_accepting() {
-  if (!serving_ || draining_ || acceptor_.next_deadline()) return;
-  switch (admission()) {
-    case Admission::kTake:
-      yield_due_.reset();
-      return acceptor_.resume();
-    case Admission::kReserve:
-      if (!yield_due_) acceptor_.reserve();
-      return;
-    case Admission::kLeave:
-      yield_due_.reset();
-      acceptor_.pause();
-      // max_connections is the operator's will; a limit that nobody set needs a word.
-      if (connections_.size() >= most_connections_ && most_connections_ < pool_->max_connections)
-        complain_of_full_table();
-      return;
-  }
-}
-
-// Clients decide how often this happens, so it is told once in a while, with the number of those that were not.
-void EventLoop::complain_of_failure(const std::string& failure) {
-  if (last_failure_told_ && now_ - *last_failure_told_ < kFailureInterval) {
-    ++failures_not_told_;
-    return;
-  }
-  last_failure_told_ = now_;
-  if (const std::uint64_t before = std::exchange(failures_not_told_, 0); before > 0)
-    log::error("{} failed: {} (and {} before it)", unit_of_work(), failure, before);
-  else
-    log::error("{} failed: {}", unit_of_work(), failure);
-}
-
-void EventLoop::complain_of_full_table() {
-  if (last_accept_complaint_ && now_ - *last_accept_complaint_ < kComplaintInterval) return;
-  last_accept_complaint_ = now_;
-  log::warn(
-      "{} connections are open, as many as {} descriptors allow; new ones wait in the queue; raise rlimits.nofile",
-      connections_.size(), os::descriptor_limit());
 }
 
 // A second order can only shorten the time.

@@ -119,6 +119,7 @@ class EventLoop {
   RequestWatch watch_;
   ConnectionTable connections_;
 
+  bool has_idle_timeout_;
   std::size_t most_connections_;  // max_connections, or what the descriptors allow
   os::TimePoint now_;
   Retirement retirement_;

@@ -1,0 +1,191 @@
+// The part of the I/O thread that follows what its connections do: counts, deadlines, answers from application threads,
+// and requests that take too long.
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+#include "base/escape.hpp"
+#include "log/log.hpp"
+#include "worker/event_loop.hpp"
+
+namespace prong::worker {
+namespace {
+
+constexpr std::chrono::seconds kFailureInterval{1};
+// Of a request in a line of the log.
+constexpr std::size_t kMostRequestText = 200;
+
+}  // namespace
+
+// Answers, and more of answers, from the application threads.
+void EventLoop::read_news() {
+  for (ApplicationThreads::News& news : application_.threads->take_news()) {
+    if (news.is_last) watch_.note_done(news.connection);
+    if (!news.failure.empty()) complain_of_failure(news.failure);
+    Connection* const connection = connections_.find(news.connection);
+    if (news.outcome) {
+      take_outcome(connection, *std::move(news.outcome));
+      continue;
+    }
+    if (connection == nullptr) continue;
+    // One connection at a time: kept only while nobody waits for its place.
+    if (news.answer && pool_->concurrency == config::Concurrency::kProcess && acceptor_.somebody_waits())
+      connection->announce_close();
+    connection->on_news(std::move(news.answer));
+    connection->stop_waiting();  // each piece of an answer has its own time
+    settle(*connection);
+  }
+}
+
+// Of an event of a stream, whose connection may have gone meanwhile: nullptr.
+void EventLoop::take_outcome(Connection* connection, app::StreamOutcome outcome) {
+  if (connection == nullptr) {
+    if (!outcome.failure.empty()) complain_of_failure(outcome.failure);
+    return application_.threads->close(std::move(outcome.stream));
+  }
+  connection->on_outcome(std::move(outcome));
+  connection->stop_waiting();  // each event has its own time
+  settle(*connection);
+}
+
+// After anything that a connection did: counts, timers, epoll, or its end.
+void EventLoop::settle(Connection& connection) {
+  const std::uint64_t answered = connection.take_requests();
+  if (answered > 0) {
+    has_served_ = true;
+    // What counts of a stream is that it was there (begin_connection()), not in how many pieces it came.
+    if (!connection.is_stream()) ipc::WorkerCell::add(cell_->requests, answered);
+  }
+  if (const std::string failure = connection.conversation().take_failure(); !failure.empty())
+    complain_of_failure(failure);
+  connection.update_interest(epoll_);
+  const Waiting waiting = connection.waiting();
+  if (waiting == Waiting::kNothing) return remove(connection);
+  // Each deadline runs from the start of what is waited for. After an answer it is the next request that is waited for,
+  // even if its first bytes came with the end of the last one, so that it has the whole time. Only the rounds of
+  // sending go on over several answers: what the client has to take does not depend on how it is cut into answers.
+  const bool next_request = answered > 0 && waiting != Waiting::kSending;
+  if (waiting == connection.listed_as && !next_request && connection.is_waiting()) return;
+  connection.listed_as = waiting;
+  connection.listed_since = now_;
+  DeadlineList* const list = list_of(waiting);
+  if (list == nullptr) return connection.stop_waiting();
+  connection.begin_round();
+  list->start(connection, now_);
+}
+
+void EventLoop::remove(Connection& connection) {
+  const std::uint64_t key = connection.key();
+  const bool has_work_left = application_.threads != nullptr && connection.conversation().is_with_application();
+  connections_.remove(connection);
+  cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
+  // Nobody waits for the answer: what has not begun is left out, what has begun is watched to its end.
+  if (has_work_left && application_.threads->cancel(key) == ApplicationThreads::Cancelled::kRunning)
+    watch_.note_left(key, now_);
+}
+
+DeadlineList* EventLoop::list_of(Waiting waiting) {
+  switch (waiting) {
+    case Waiting::kIdle:
+      return has_idle_timeout_ ? &idle_ : nullptr;
+    case Waiting::kRequest:
+      return &request_;
+    case Waiting::kBody:
+      return &body_;
+    case Waiting::kSending:
+      return &sending_;
+    case Waiting::kLingering:
+      return &lingering_;
+    case Waiting::kHandling:
+      return application_.threads != nullptr && pool_->request_timeout > Duration::zero() ? &handling_ : nullptr;
+    case Waiting::kNothing:
+      break;
+  }
+  return nullptr;
+}
+
+void EventLoop::handle_late() {
+  while (watch_.take_late(now_))
+    replace_me(
+        fmt::format("a request whose client had left overran request_timeout = {}", to_text(pool_->request_timeout)));
+  for (DeadlineList* list : lists()) {
+    while (Waiter* waiter = list->take_late(now_)) {
+      // Only connections are put into these lists, and a Waiter has no virtual function to ask.
+      auto& connection = static_cast<Connection&>(*waiter);  // NOLINT(cppcoreguidelines-pro-type-static-cast-downcast)
+      if (list == &handling_) {
+        handle_overrun(connection);
+        continue;
+      }
+      if (list == &idle_)
+        connection.on_idle_late(buffer_);
+      else
+        connection.on_late();
+      settle(connection);
+    }
+  }
+}
+
+// The client of a request that takes too long gets its answer. If a thread is at it, that thread is not expected back:
+// the worker finishes what its other threads have, and the master replaces it.
+void EventLoop::handle_overrun(Connection& connection) {
+  const std::uint64_t key = connection.key();
+  const auto cancelled = application_.threads->cancel(key);
+  if (cancelled == ApplicationThreads::Cancelled::kDone) return;  // its news is on the way
+  // One that had to wait for its thread has the whole time from there on.
+  const auto since = application_.threads->running_since(key);
+  if (since && (connection.is_stream() || connection.session().awaits_answer()) &&
+      now_ - *since < pool_->request_timeout)
+    return handling_.start(connection, *since);
+  const std::string request = connection.work_text();
+  if (cancelled == ApplicationThreads::Cancelled::kRunning) watch_.note_overrun(key);
+  connection.on_overrun();
+  settle(connection);
+  if (cancelled == ApplicationThreads::Cancelled::kRunning)
+    return replace_me(fmt::format("{} overran request_timeout = {}", escaped(request, kMostRequestText, Quotes::kKeep),
+                                  to_text(pool_->request_timeout)));
+  log::warn("{} waited for a thread for request_timeout = {}; all {} are busy",
+            escaped(request, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout),
+            application_.threads->threads());
+}
+
+void EventLoop::replace_me(const std::string& reason) {
+  log::error("{}; its thread is lost, so this worker finishes what it has and is replaced", reason);
+  if (!draining_) {
+    if (auto said = channel_.send(ipc::Retiring{.reason = reason}); !said)
+      log::warn("drains, and cannot tell the master: {}", said.error().text());
+  }
+  const bool nobody_is_left = watch_.overrun() >= application_.threads->threads();
+  drain({.grace = pool_->graceful_timeout,
+         .idle_grace = nobody_is_left ? Duration::zero() : pool_->graceful_timeout,
+         .serve_backlog = 0});
+  if (nobody_is_left) refuse_what_waits();
+}
+
+// No thread will ever come to these.
+void EventLoop::refuse_what_waits() {
+  std::vector<std::uint64_t> keys;
+  connections_.for_each([&](const Connection& connection) { keys.push_back(connection.key()); });
+  for (const std::uint64_t key : keys) {
+    Connection* const connection = connections_.find(key);
+    if (connection == nullptr || !connection->conversation().is_with_application()) continue;
+    if (application_.threads->cancel(key) != ApplicationThreads::Cancelled::kWaiting) continue;
+    connection->on_no_thread();
+    settle(*connection);
+  }
+}
+
+// Clients decide how often this happens, so it is told once in a while, with the number of those that were not.
+void EventLoop::complain_of_failure(const std::string& failure) {
+  if (last_failure_told_ && now_ - *last_failure_told_ < kFailureInterval) {
+    ++failures_not_told_;
+    return;
+  }
+  last_failure_told_ = now_;
+  if (const std::uint64_t before = std::exchange(failures_not_told_, 0); before > 0)
+    log::error("{} failed: {} (and {} before it)", unit_of_work(), failure, before);
+  else
+    log::error("{} failed: {}", unit_of_work(), failure);
+}
+
+}  // namespace prong::worker
