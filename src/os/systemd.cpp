@@ -6,77 +6,31 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
-#include <cstddef>
-#include <cstdint>
 #include <cstdlib>
-#include <utility>
 
 namespace prong::os {
 namespace {
 
-constexpr int kFirstSocket = 3;  // SD_LISTEN_FDS_START of sd_listen_fds(3)
-
-// The variable, taken out of the environment.
-std::optional<std::string> take_variable(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr) return std::nullopt;
-  std::string taken{value};
-  (void)::unsetenv(name);
-  return taken;
-}
-
-template <class Number>
-std::optional<Number> number_in(const std::optional<std::string>& text) {
-  if (!text) return std::nullopt;
-  Number number{};
-  const char* const end = text->data() + text->size();
-  const auto [rest, error] = std::from_chars(text->data(), end, number);
-  if (error != std::errc{} || rest != end) return std::nullopt;
-  return number;
-}
-
-std::vector<std::string> split_names(std::string_view text) {
-  std::vector<std::string> names;
-  while (true) {
-    const std::size_t end = text.find(':');
-    names.emplace_back(text.substr(0, end));
-    if (end == std::string_view::npos) return names;
-    text.remove_prefix(end + 1);
-  }
-}
-
 std::vector<SystemdHandover::Socket> take_sockets() {
-  const auto pid = number_in<pid_t>(take_variable("LISTEN_PID"));
-  const auto count = number_in<int>(take_variable("LISTEN_FDS"));
-  const auto written = take_variable("LISTEN_FDNAMES");
   std::vector<SystemdHandover::Socket> sockets;
-  if (pid != ::getpid() || !count || *count <= 0) return sockets;  // for another process, or nothing
-  const auto wanted = static_cast<std::size_t>(*count);
-  const auto names = written ? split_names(*written) : std::vector<std::string>(wanted, "unknown");
-  if (names.size() != wanted) return sockets;
-  for (std::size_t i = 0; i < wanted; ++i) {
-    const int fd = kFirstSocket + static_cast<int>(i);
-    const int flags = ::fcntl(fd, F_GETFL);
-    // Closed: what was said of the sockets is not true, as sd_listen_fds(3) finds too.
-    if (flags < 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return {};
-    // O_NONBLOCK is the unit's choice, and our loop needs it.
-    (void)::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-    sockets.push_back({.name = names[i], .fd = UniqueFd{fd}});
+  char** names = nullptr;
+  const int count = ::sd_listen_fds_with_names(/*unset_environment=*/1, &names);
+  for (int i = 0; i < count; ++i) {
+    UniqueFd fd{SD_LISTEN_FDS_START + i};
+    // sd_listen_fds() sets CLOEXEC; O_NONBLOCK is the unit's choice, and our loop needs it.
+    const int flags = ::fcntl(fd.get(), F_GETFL);
+    if (flags >= 0) (void)::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK);
+    sockets.push_back({.name = names[i], .fd = std::move(fd)});
   }
+  // NOLINTBEGIN(cppcoreguidelines-no-malloc): sd_listen_fds_with_names(3) says that the caller frees them so
+  for (int i = 0; i < count; ++i) std::free(names[i]);
+  std::free(static_cast<void*>(names));
+  // NOLINTEND(cppcoreguidelines-no-malloc)
   return sockets;
-}
-
-std::optional<std::chrono::microseconds> take_watchdog() {
-  const auto interval = number_in<std::uint64_t>(take_variable("WATCHDOG_USEC"));
-  const auto for_pid = take_variable("WATCHDOG_PID");
-  if (!interval || *interval == 0 || *interval > static_cast<std::uint64_t>(std::chrono::microseconds::max().count()))
-    return std::nullopt;
-  if (for_pid && number_in<pid_t>(for_pid) != ::getpid()) return std::nullopt;
-  return std::chrono::microseconds{*interval};
 }
 
 constexpr std::string_view kJournalPath = "/run/systemd/journal/socket";
@@ -92,26 +46,23 @@ sockaddr_un journal_address() {
 
 SystemdHandover take_systemd_handover() {
   SystemdHandover handover;
-  if (auto socket = take_variable("NOTIFY_SOCKET")) {
+  if (const char* socket = std::getenv("NOTIFY_SOCKET"); socket != nullptr) {
     handover.notify = true;
-    handover.notify_socket = std::move(*socket);
+    handover.notify_socket = socket;
   }
-  handover.watchdog = take_watchdog();
+  (void)::unsetenv("NOTIFY_SOCKET");
+  std::uint64_t watchdog_us = 0;
+  if (::sd_watchdog_enabled(/*unset_environment=*/1, &watchdog_us) > 0)
+    handover.watchdog = std::chrono::microseconds{watchdog_us};
   handover.sockets = take_sockets();
   return handover;
 }
 
 void Notifier::send(std::string_view state) const {
-  sockaddr_un address{};
-  // A path, or "@" for an abstract name (sd_notify(3)); with its terminating NUL it must fit.
-  if ((!socket_.starts_with('/') && !socket_.starts_with('@')) || socket_.size() >= sizeof address.sun_path) return;
-  address.sun_family = AF_UNIX;
-  char* const name = static_cast<char*>(address.sun_path);
-  socket_.copy(name, socket_.size());
-  if (name[0] == '@') name[0] = '\0';
-  const UniqueFd fd{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
-  (void)::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
+  if (!active()) return;
+  // libsystemd reads the address from the environment, which the workers must not inherit.
+  (void)::setenv("NOTIFY_SOCKET", socket_.c_str(), 1);
+  (void)::sd_notify(/*unset_environment=*/1, std::string{state}.c_str());
 }
 
 bool stderr_is_journal() {

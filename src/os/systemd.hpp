@@ -1,8 +1,4 @@
-// What systemd and a service say to each other: readiness and watchdog, socket activation, the journal.
-//
-// Its protocols are small and promised to stay (systemd's page "Interface Portability and Stability"). libsystemd,
-// which speaks them too, brings six libraries that nobody here uses. Each library is five mappings, which every fork
-// copies and every exec takes down again: without them a fork and exec cost a fifth less.
+// The only room of libsystemd: readiness and watchdog, socket activation, the journal.
 #pragma once
 
 #include <chrono>
