@@ -163,7 +163,7 @@ void EventLoop::run() {
 }
 
 bool EventLoop::has_work() const {
-  if (!draining_ || connections_.size() > 0) return true;
+  if (!draining_ || connections_.size() > 0 || close_due_) return true;
   // A client may have left its request, which is finished all the same.
   const bool over = drain_deadline_ && *drain_deadline_ <= now_;
   return !over && application_.threads != nullptr && application_.threads->busy() > watch_.overrun();
@@ -177,13 +177,21 @@ void EventLoop::turn() {
     log::error("{}", events.error().text());
     return drain({.grace = Duration::zero()});
   }
-  // Listeners first: nothing has changed yet since it was decided that one more can be taken.
+  // The master first: what it has said holds for all that comes with it. Then listeners: nothing has changed since it
+  // was decided that one more can be taken.
+  const auto is_master = [](std::uint64_t key) { return key == kChannelKey || key == kSignalKey; };
+  if (!close_due_)
+    heard_listeners_ = static_cast<std::size_t>(
+        std::ranges::count_if(*events, [this](const epoll_event& event) { return acceptor_.owns(event.data.u64); }));
+  for (const epoll_event& event : *events)
+    if (is_master(event.data.u64)) dispatch(event.data.u64, event.events);
   for (const epoll_event& event : *events)
     if (acceptor_.owns(event.data.u64)) hear_listener(event.data.u64);
   for (const epoll_event& event : *events)
-    if (!acceptor_.owns(event.data.u64)) dispatch(event.data.u64, event.events);
+    if (!is_master(event.data.u64) && !acceptor_.owns(event.data.u64)) dispatch(event.data.u64, event.events);
   handle_late();
   if (yield_due_ && *yield_due_ <= now_) yield_idle();
+  if (close_due_ && *close_due_ <= now_) close_listeners();
   acceptor_.resume_if_due(now_);
   keep_house();
   keep_access_log();
@@ -289,13 +297,8 @@ void EventLoop::drain(const DrainOrder& order) {
   idle_grace_ = draining_ ? std::min(idle_grace_, idle_grace) : idle_grace;
   keep_nearest(idle_deadline_, now_ + idle_grace);
   if (!std::exchange(draining_, true)) connections_.for_each([](Connection& c) { c.announce_close(); });
-  acceptor_.close(order.serve_backlog, [this](os::Accepted accepted, std::uint64_t key) {
-    if (!accepted.fd.valid()) return false;
-    (void)begin_connection(std::move(accepted), key);  // there is no queue to go back to
-    return true;
-  });
-  // Not delivered: the master waits for it only for a while.
-  if (channel_.valid()) (void)channel_.send(ipc::LetGo{});
+  serve_backlog_ |= order.serve_backlog;
+  stop_accepting();
 }
 
 // Past a deadline of the drain: all connections, or the idle ones.
@@ -336,6 +339,7 @@ std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() {
   std::optional<os::TimePoint> nearest = acceptor_.next_deadline();
   keep_nearest(nearest, housekeeping_due_);
   keep_nearest(nearest, yield_due_);
+  keep_nearest(nearest, close_due_);
   keep_nearest(nearest, watch_.next_deadline());
   if (!draining_) keep_nearest(nearest, retirement_.next_look());
   if (access_log_) keep_nearest(nearest, access_log_->next_deadline());

@@ -64,6 +64,8 @@ class EventLoop {
   void accept(std::uint64_t key);
   void accept_one_of_any();
   void yield_idle();
+  void stop_accepting();
+  void close_listeners();
   [[nodiscard]] bool begin_connection(os::Accepted accepted, std::uint64_t listener);
   void refuse_to_accept(int error);
   void remove(Connection& connection);
@@ -127,6 +129,10 @@ class EventLoop {
   bool draining_ = false;
   // It waits in reserve and has heard of a connection: when it looks whether nobody else took it.
   std::optional<os::TimePoint> yield_due_;
+  // Listeners that had a connection in this turn; it drains, and has still to look whether somebody took them.
+  std::size_t heard_listeners_ = 0;
+  std::optional<os::TimePoint> close_due_;
+  std::uint64_t serve_backlog_ = 0;  // what it was told of all drains
   std::optional<os::TimePoint> drain_deadline_;
   std::optional<os::TimePoint> idle_deadline_;
   Duration idle_grace_{};  // of the drain

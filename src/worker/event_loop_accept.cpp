@@ -16,6 +16,8 @@ namespace {
 constexpr Duration kAcceptPause{100};
 // How long a connection waits for a worker that is free, before one gives up an idle client for it.
 constexpr Duration kYieldDelay{5};
+// The same for a worker that drains, and whoever serves in its place.
+constexpr Duration kHandOverDelay{5};
 // A client that has just had its answer may be sending its next request, which would be lost: an idle one is given up
 // only when it has been idle for longer than that takes on most ways through the net.
 constexpr Duration kLeastIdle{250};
@@ -61,6 +63,29 @@ void EventLoop::yield_idle() {
   idle = connections_.find(key);
   if (idle != nullptr && idle->waiting() == Waiting::kIdle) remove(*idle);
   if (admission() == Admission::kTake) accept_one_of_any();
+}
+
+// It drains. Of a connection that came in this very turn it may be the only one who was told (EPOLLEXCLUSIVE), so it
+// looks once more before it lets go: whoever serves from now on has the first choice, what is still there is its own.
+void EventLoop::stop_accepting() {
+  yield_due_.reset();
+  acceptor_.pause();
+  if (heard_listeners_ > 0 && !acceptor_.is_closed())
+    close_due_ = now_ + kHandOverDelay;
+  else if (!close_due_)
+    close_listeners();
+}
+
+void EventLoop::close_listeners() {
+  if (std::exchange(close_due_, std::nullopt))
+    for (std::size_t i = 0; i < heard_listeners_ && acceptor_.somebody_waits(); ++i) accept_one_of_any();
+  acceptor_.close(serve_backlog_, [this](os::Accepted accepted, std::uint64_t key) {
+    if (!accepted.fd.valid()) return false;
+    (void)begin_connection(std::move(accepted), key);  // there is no queue to go back to
+    return true;
+  });
+  // Not delivered: the master waits for it only for a while.
+  if (channel_.valid()) (void)channel_.send(ipc::LetGo{});
 }
 
 void EventLoop::accept_one_of_any() {
