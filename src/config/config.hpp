@@ -100,6 +100,7 @@ struct HttpConfig {
   ByteSize body_buffer = {64U << 10U};                 // of a body in memory; what is larger goes to a file
   std::string body_dir = "/tmp";                       // where that unlinked file is made
   ByteSize output_buffer = {64U << 10U};               // of a streamed answer in memory
+  ByteSize output_spool = {64U << 20U};                // of a streamed answer in a file of body_dir
   std::uint32_t keepalive_requests = 100'000;          // on one connection
   UnderscoreHeaders underscore_headers = UnderscoreHeaders::kDrop;
   bool server_header = true;  // whether answers carry `Server: prongd`

@@ -246,7 +246,8 @@ constexpr std::array kHttpKeys{
         .access = member<&HttpConfig::body_dir>(Kind::kPath),
         .range = kPathText,
         .example = R"("/var/tmp")",
-        .doc = "The directory of bodies that are larger than body_buffer."},
+        .doc =
+            "The directory of bodies that are larger than body_buffer, and of streamed answers beyond output_buffer."},
     Key{.name = "body_timeout",
         .access = member<&HttpConfig::body_timeout>(),
         .range = kTimeout,
@@ -259,8 +260,16 @@ constexpr std::array kHttpKeys{
     Key{.name = "output_buffer",
         .access = member<&HttpConfig::output_buffer>(),
         .range = {kKibibyte, kGibibyte},
-        .doc = "How much of an answer that an application streams waits in memory for one slow client; then the "
-               "application waits."},
+        .doc =
+            "How much of an answer that an application streams waits in memory for one slow client; then output_spool "
+            "begins."},
+    Key{.name = "output_spool",
+        .access = member<&HttpConfig::output_spool>(),
+        .range = {0, kTebibyte},
+        .doc =
+            "How much more of a streamed answer waits in an unlinked file in body_dir, in `thread` and `process`; then "
+            "the application waits. `\"0\"`: it waits at once, and slow clients of streamed answers keep application "
+            "threads."},
     Key{.name = "keepalive_requests",
         .access = member<&HttpConfig::keepalive_requests>(),
         .range = {1, 1'000'000'000},

@@ -92,12 +92,12 @@ enum class BodyUse : std::uint8_t {
 // Descriptors that a handler needs, so that a worker accepts no more connections than it can serve.
 struct DescriptorNeeds {
   std::size_t held = 0;        // at any time: a root, a cache
-  std::size_t per_answer = 1;  // while one answer is made and sent: a file, a stored body
+  std::size_t per_answer = 1;  // while one answer is made and sent: a file, a stored body, a spool
 };
 
-// What a worker runs for each request. In `event` concurrency it is called on the worker's I/O thread and must not block;
-// in `thread` and `process` each application thread has a handler of its own, which may. An exception becomes the answer
-// 500.
+// What a worker runs for each request. In `event` concurrency it is called on the worker's I/O thread and must not
+// block; in `thread` and `process` each application thread has a handler of its own, which may. An exception becomes
+// the answer 500.
 class Handler {
  public:
   Handler() = default;

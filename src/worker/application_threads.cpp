@@ -6,7 +6,6 @@
 #include <variant>
 
 #include "http/response.hpp"
-#include "worker/body_pipe.hpp"
 
 namespace prong::worker {
 namespace {
@@ -36,12 +35,12 @@ http::Answer call(http::Handler& handler, const http::Request& request, std::str
 }  // namespace
 
 Result<std::unique_ptr<ApplicationThreads>> ApplicationThreads::create(
-    std::vector<std::unique_ptr<http::Handler>> handlers, std::size_t output_buffer) {
+    std::vector<std::unique_ptr<http::Handler>> handlers, BodyPipe::Room room) {
   auto event = os::EventFd::create();
   if (!event) return failure(std::move(event.error()));
   const std::size_t threads = handlers.size();
   return std::unique_ptr<ApplicationThreads>(
-      new ApplicationThreads(std::move(handlers), nullptr, threads, std::move(*event), output_buffer));
+      new ApplicationThreads(std::move(handlers), nullptr, threads, std::move(*event), std::move(room)));
 }
 
 Result<std::unique_ptr<ApplicationThreads>> ApplicationThreads::create(std::unique_ptr<app::StreamHandler> streams,
@@ -49,7 +48,7 @@ Result<std::unique_ptr<ApplicationThreads>> ApplicationThreads::create(std::uniq
   auto event = os::EventFd::create();
   if (!event) return failure(std::move(event.error()));
   return std::unique_ptr<ApplicationThreads>(
-      new ApplicationThreads({}, std::move(streams), threads, std::move(*event), 0));
+      new ApplicationThreads({}, std::move(streams), threads, std::move(*event), {}));
 }
 
 http::Answer ApplicationThreads::handle(const http::Request& request) {
@@ -97,6 +96,9 @@ http::DescriptorNeeds ApplicationThreads::descriptor_needs() const {
     needs.held += each.held;
     needs.per_answer = std::max(needs.per_answer, each.per_answer);
   }
+  // An answer that is spooled needs one like others that come from a file; beside it, while a thread is at it, its
+  // request may have a stored body.
+  if (room_.spool > 0) needs.held += handlers_.size();
   return needs;
 }
 
@@ -225,11 +227,13 @@ ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, std::uin
   auto* const body = std::get_if<std::unique_ptr<http::BodySource>>(&made.body);
   if (body != nullptr) {
     const std::unique_ptr<http::BodySource> source = std::move(*body);
-    const auto pipe = std::make_shared<BodyPipe>(output_buffer_);
+    const auto pipe = std::make_shared<BodyPipe>(room_);
     made.body = make_reader(pipe, source->size());
     news.answer = std::move(made);
     tell(std::exchange(news, {.connection = connection}));
-    news.failure = pipe->fill(*source, [this, connection] { tell({.connection = connection}); });
+    news.failure = pipe->fill(*source, [this, connection](std::string warning) {
+      tell({.connection = connection, .warning = std::move(warning)});
+    });
     // There is no news then but that the thread is free.
   } else {
     news.answer = std::move(made);

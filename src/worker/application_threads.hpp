@@ -27,6 +27,7 @@
 #include "http/owned_request.hpp"
 #include "os/clock.hpp"
 #include "os/event_fd.hpp"
+#include "worker/body_pipe.hpp"
 
 namespace prong::worker {
 
@@ -38,6 +39,7 @@ class ApplicationThreads final : public http::Handler {
     std::optional<http::Response> answer = {};       // nothing: there is more of a body that is streamed
     std::optional<app::StreamOutcome> outcome = {};  // of an event of a stream
     std::string failure = {};                        // what the application failed with, for the log
+    std::string warning = {};                        // why a streamed body cannot be spooled; then nothing else is told
     bool is_last = false;                            // the thread is done with the request
   };
   // What had become of a request when it was to be cancelled.
@@ -47,9 +49,10 @@ class ApplicationThreads final : public http::Handler {
     kDone,     // its last news has been told
   };
 
-  // One handler for each thread, so that an application need not be thread-safe by itself.
+  // One handler for each thread, so that an application need not be thread-safe by itself. The room is each streamed
+  // answer's.
   [[nodiscard]] static Result<std::unique_ptr<ApplicationThreads>> create(
-      std::vector<std::unique_ptr<http::Handler>> handlers, std::size_t output_buffer);
+      std::vector<std::unique_ptr<http::Handler>> handlers, BodyPipe::Room room);
   // One handler for all of `threads` threads; it and its streams share what they like (app/stream.hpp).
   [[nodiscard]] static Result<std::unique_ptr<ApplicationThreads>> create(std::unique_ptr<app::StreamHandler> streams,
                                                                           std::size_t threads);
@@ -92,11 +95,11 @@ class ApplicationThreads final : public http::Handler {
     std::variant<http::OwnedRequest, app::StreamEvent> work;
   };
   ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, std::unique_ptr<app::StreamHandler> streams,
-                     std::size_t threads, os::EventFd event, std::size_t output_buffer)
+                     std::size_t threads, os::EventFd event, BodyPipe::Room room)
       : handlers_(std::move(handlers)),
         streams_(std::move(streams)),
         event_(std::move(event)),
-        output_buffer_(output_buffer),
+        room_(std::move(room)),
         working_on_(threads) {}
 
   [[nodiscard]] std::optional<Job> next_job(std::size_t thread, std::optional<News> done);
@@ -111,7 +114,7 @@ class ApplicationThreads final : public http::Handler {
   std::vector<std::unique_ptr<http::Handler>> handlers_;  // one for each thread; none of a pool of streams
   std::unique_ptr<app::StreamHandler> streams_;           // nullptr: the pool speaks HTTP
   os::EventFd event_;
-  std::size_t output_buffer_;
+  BodyPipe::Room room_;  // of each streamed answer
 
   std::vector<Job> submitted_;         // the I/O thread's own
   std::atomic<std::size_t> busy_ = 0;  // jobs that were handed in and not answered

@@ -1,13 +1,25 @@
 #include "worker/body_pipe.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <span>
+#include <stdexcept>
 #include <utility>
+
+#include "os/file.hpp"
 
 namespace prong::worker {
 namespace {
 
 using State = http::BodySource::State;
+
+// How long a client has to make room in memory before the file is begun. Who keeps up with the application makes some
+// within a millisecond, and then nothing goes through the file; longer than a turn of a busy I/O thread, and short
+// beside what any slow client would cost the thread.
+constexpr std::chrono::milliseconds kPatience{10};
+// Of the file in one turn of the I/O thread.
+constexpr std::size_t kLargestRead = 64U << 10U;
 
 class Reader final : public http::BodySource {
  public:
@@ -18,7 +30,12 @@ class Reader final : public http::BodySource {
   Reader& operator=(Reader&&) = delete;
   ~Reader() override { pipe_->abandon(); }
 
-  [[nodiscard]] State read(std::string& into, std::size_t most) override { return pipe_->read(into, most); }
+  [[nodiscard]] State read(std::string& into, std::size_t most) override {
+    const auto state = pipe_->read(into, most);
+    // The way in which any source says why it cannot go on.
+    if (!state) throw std::runtime_error(state.error().text());
+    return *state;
+  }
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept override { return size_; }
 
  private:
@@ -28,7 +45,7 @@ class Reader final : public http::BodySource {
 
 }  // namespace
 
-std::string BodyPipe::fill(http::BodySource& source, const std::function<void()>& tell) {
+std::string BodyPipe::fill(http::BodySource& source, const Tell& tell) {
   while (const std::optional<std::size_t> room = wait_for_room()) {
     std::string part;
     State state = State::kFailed;
@@ -40,43 +57,136 @@ std::string BodyPipe::fill(http::BodySource& source, const std::function<void()>
     } catch (...) {
       failure = "an exception that is no std::exception";
     }
-    if (put(part, state)) tell();
+    if (const auto stored = store(part); !stored) {
+      tell(stored.error().text());
+      wait_for_memory(part);
+    }
+    if (publish(state)) tell({});
     if (state == State::kEnd || state == State::kFailed) return failure;
   }
   return {};
 }
 
+std::size_t BodyPipe::memory_left() const {
+  return unread() > 0 || waiting_.size() >= room_.memory ? 0 : room_.memory - waiting_.size();
+}
+
+// No more at a time than would fit into the memory.
+std::size_t BodyPipe::file_left() const {
+  const std::uint64_t left = room_.spool > written_ ? room_.spool - written_ : 0;
+  return static_cast<std::size_t>(std::min<std::uint64_t>(left, room_.memory));
+}
+
 // Nothing: nobody wants any more.
 std::optional<std::size_t> BodyPipe::wait_for_room() {
   std::unique_lock lock(mutex_);
-  has_room_.wait(lock, [this] { return abandoned_ || waiting_.size() < most_; });
+  const auto has_memory = [this] { return abandoned_ || memory_left() > 0; };
+  if (unread() == 0 && room_.spool > 0) has_room_.wait_for(lock, kPatience, has_memory);
+  has_room_.wait(lock, [&] { return has_memory() || file_left() > 0; });
   if (abandoned_) return std::nullopt;
-  return most_ - waiting_.size();
+  return memory_left() > 0 ? memory_left() : file_left();
+}
+
+// Where there is room now, which may be more than the part was made for. The error: it is nowhere.
+Result<void> BodyPipe::store(std::string_view part) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (part.empty() || abandoned_) return {};
+    if (unread() == 0 && (room_.spool == 0 || waiting_.size() + part.size() <= room_.memory)) {
+      waiting_ += part;
+      return {};
+    }
+    is_writing_ = true;
+  }
+  auto written = write(part);
+  os::UniqueFd done;  // closed without the lock
+  const std::lock_guard lock(mutex_);
+  is_writing_ = false;
+  if (written)
+    written_ += part.size();
+  else
+    room_.spool = 0;
+  if (abandoned_) read_ = written_;
+  done = take_file_if_done();
+  return written;
+}
+
+// Without the lock: the I/O thread leaves the file alone behind written_, and does not close it meanwhile.
+Result<void> BodyPipe::write(std::string_view part) {
+  if (!file_.valid()) {
+    auto file = os::open_unnamed_file(room_.directory);
+    if (!file) return failure(std::move(file.error()));
+    file_ = std::move(*file);
+  }
+  // At the file's position, which only this thread moves.
+  if (auto done = os::write_all(file_.get(), part); !done)
+    return failure("cannot store an answer in \"" + room_.directory + "\"", std::move(done.error()));
+  return {};
+}
+
+// For a part that could not be written to the file: as if there were none.
+void BodyPipe::wait_for_memory(std::string_view part) {
+  std::unique_lock lock(mutex_);
+  has_room_.wait(lock, [&] {
+    return abandoned_ || (unread() == 0 && (waiting_.empty() || waiting_.size() + part.size() <= room_.memory));
+  });
+  if (!abandoned_) waiting_ += part;
 }
 
 // Whether the reader is to be told.
-bool BodyPipe::put(std::string_view part, State state) {
+bool BodyPipe::publish(State state) {
   const std::lock_guard lock(mutex_);
-  waiting_ += part;
   if (state == State::kEnd || state == State::kFailed) state_ = state;
-  const bool has_news = !waiting_.empty() || state_ != State::kWait;
+  const bool has_news = !waiting_.empty() || unread() > 0 || state_ != State::kWait;
   return has_news && std::exchange(reader_waits_, false);
 }
 
-State BodyPipe::read(std::string& into, std::size_t most) {
-  const std::lock_guard lock(mutex_);
-  const std::size_t size = std::min(most, waiting_.size());
-  into.append(waiting_, 0, size);
-  waiting_.erase(0, size);
+Result<State> BodyPipe::read(std::string& into, std::size_t most) {
+  os::UniqueFd done;  // closed without the lock
+  std::unique_lock lock(mutex_);
+  if (!waiting_.empty()) {
+    const std::size_t size = std::min(most, waiting_.size());
+    into.append(waiting_, 0, size);
+    waiting_.erase(0, size);
+  } else if (unread() > 0) {
+    if (auto got = read_file(into, most, lock); !got) return failure(std::move(got.error()));
+    done = take_file_if_done();
+  }
   has_room_.notify_one();
-  if (!waiting_.empty()) return State::kMore;
+  if (!waiting_.empty() || unread() > 0) return State::kMore;
   reader_waits_ = state_ == State::kWait;
   return state_;
 }
 
+// Leaves the lock meanwhile.
+Result<void> BodyPipe::read_file(std::string& into, std::size_t most, std::unique_lock<std::mutex>& lock) {
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>({most, unread(), kLargestRead}));
+  const std::uint64_t offset = read_;
+  lock.unlock();
+  const std::size_t before = into.size();
+  into.resize(before + size);
+  auto got = os::read_at(file_.get(), offset, std::span(into).subspan(before));
+  lock.lock();
+  if (!got) return failure("cannot read what was stored of an answer", std::move(got.error()));
+  if (*got < size) return failure("what was stored of an answer has gone");
+  read_ += size;
+  return {};
+}
+
+// The file, if it has been read to its end. To be closed by the caller.
+os::UniqueFd BodyPipe::take_file_if_done() {
+  if (is_writing_ || unread() > 0) return {};
+  written_ = 0;
+  read_ = 0;
+  return std::exchange(file_, {});
+}
+
 void BodyPipe::abandon() {
+  os::UniqueFd done;  // closed without the lock
   const std::lock_guard lock(mutex_);
   abandoned_ = true;
+  read_ = written_;
+  done = take_file_if_done();
   has_room_.notify_one();
 }
 

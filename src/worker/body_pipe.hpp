@@ -1,5 +1,9 @@
-// A body that an application thread makes and the I/O thread sends: what is made and not yet sent is bounded, and who
-// makes it waits while the bound is reached.
+// A body that an application thread makes and the I/O thread sends. What is made and not yet sent waits in memory, and
+// what does not fit there in a file without a name, so that a client that takes it slowly costs disk space and no
+// thread. Both are bounded; who makes the body waits while the bound is reached.
+//
+// The thread cannot serve another request meanwhile instead: code that streams may rely on its thread. The file is
+// there only while something is in it: what follows goes to memory again, and the disk has its space back.
 #pragma once
 
 #include <condition_variable>
@@ -11,33 +15,63 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "base/error.hpp"
 #include "http/handler.hpp"
+#include "os/unique_fd.hpp"
 
 namespace prong::worker {
 
 class BodyPipe {
  public:
-  explicit BodyPipe(std::size_t most) : most_(most) {}
+  // Of one body.
+  struct Room {
+    std::size_t memory = 0;      // bytes
+    std::uint64_t spool = 0;     // bytes in the file; 0: there is none, and the thread waits when the memory is full
+    std::string directory = {};  // of the file
+  };
+  explicit BodyPipe(Room room) : room_(std::move(room)) {}
 
-  // On the application thread: takes the source's bytes until it ends or nobody wants them. `tell` is called when the
-  // I/O thread, which had found nothing, has something to send. The text of an exception, or empty.
-  [[nodiscard]] std::string fill(http::BodySource& source, const std::function<void()>& tell);
+  // Called on the application thread: the I/O thread, which had found nothing, has something to send; or, with a text,
+  // why the file cannot be used, at most once for each body.
+  using Tell = std::function<void(std::string warning)>;
 
-  // On the I/O thread.
-  [[nodiscard]] http::BodySource::State read(std::string& into, std::size_t most);
+  // On the application thread: takes the source's bytes until it ends or nobody wants them. The text of an exception,
+  // or empty.
+  [[nodiscard]] std::string fill(http::BodySource& source, const Tell& tell);
+
+  // On the I/O thread. What is in the file is read in bounded pieces, as a rule from the page cache; an error is the
+  // disk's, and the body cannot go on.
+  [[nodiscard]] Result<http::BodySource::State> read(std::string& into, std::size_t most);
   // The client is gone.
   void abandon();
 
  private:
   [[nodiscard]] std::optional<std::size_t> wait_for_room();
-  [[nodiscard]] bool put(std::string_view part, http::BodySource::State state);
+  [[nodiscard]] Result<void> store(std::string_view part);
+  [[nodiscard]] Result<void> write(std::string_view part);
+  void wait_for_memory(std::string_view part);
+  [[nodiscard]] bool publish(http::BodySource::State state);
+  [[nodiscard]] Result<void> read_file(std::string& into, std::size_t most, std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] os::UniqueFd take_file_if_done();
 
-  std::mutex mutex_;
+  // While the lock is held.
+  [[nodiscard]] std::uint64_t unread() const { return written_ - read_; }
+  [[nodiscard]] std::size_t memory_left() const;
+  [[nodiscard]] std::size_t file_left() const;
+
+  std::mutex mutex_;  // of all that follows; held during no system call
   std::condition_variable has_room_;
-  std::size_t most_;
+  Room room_;  // the application thread sets spool to 0 when the file cannot be used
+  // What comes first. Nothing is added while something is in the file.
   std::string waiting_;
-  http::BodySource::State state_ = http::BodySource::State::kWait;  // of what is behind `waiting_`
+  // Nobody changes it while it is written or has something unread, so these two need no lock to use it.
+  os::UniqueFd file_;
+  std::uint64_t written_ = 0;  // up to where the file is whole
+  std::uint64_t read_ = 0;
+  bool is_writing_ = false;                                         // the application thread, behind written_
+  http::BodySource::State state_ = http::BodySource::State::kWait;  // of what is behind all that
   bool reader_waits_ = true;  // the I/O thread has found nothing, and is to be told
   bool abandoned_ = false;
 };

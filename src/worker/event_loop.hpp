@@ -81,6 +81,7 @@ class EventLoop {
   void consider_retirement();
   void complain_of_full_table();
   void complain_of_failure(const std::string& failure);
+  void complain_of_spool(const std::string& warning);
 
   struct DrainOrder {
     Duration grace{};
@@ -137,8 +138,15 @@ class EventLoop {
   std::optional<os::TimePoint> idle_deadline_;
   Duration idle_grace_{};  // of the drain
   std::optional<os::TimePoint> last_accept_complaint_;
-  std::optional<os::TimePoint> last_failure_told_;
-  std::uint64_t failures_not_told_ = 0;
+  // What clients can make happen as often as they like.
+  struct Repeated {
+    std::optional<os::TimePoint> last_told = {};
+    std::uint64_t not_told = 0;
+    // Nothing: it is not to be told now. Otherwise how many before it were not.
+    [[nodiscard]] std::optional<std::uint64_t> count(os::TimePoint now, Duration interval);
+  };
+  Repeated failures_;
+  Repeated spool_warnings_;
   std::optional<os::TimePoint> housekeeping_due_;
   bool has_served_ = false;  // since the last housekeeping
   static constexpr std::size_t kReadSize = 32U << 10U;

@@ -13,6 +13,8 @@ namespace prong::worker {
 namespace {
 
 constexpr std::chrono::seconds kFailureInterval{1};
+// A disk is full for longer than that, and every streamed answer finds it full.
+constexpr std::chrono::seconds kSpoolInterval{10};
 // Of a request in a line of the log.
 constexpr std::size_t kMostRequestText = 200;
 
@@ -23,6 +25,10 @@ void EventLoop::read_news() {
   for (ApplicationThreads::News& news : application_.threads->take_news()) {
     if (news.is_last) watch_.note_done(news.connection);
     if (!news.failure.empty()) complain_of_failure(news.failure);
+    if (!news.warning.empty()) {
+      complain_of_spool(news.warning);
+      continue;
+    }
     Connection* const connection = connections_.find(news.connection);
     if (news.outcome) {
       take_outcome(connection, *std::move(news.outcome));
@@ -176,16 +182,29 @@ void EventLoop::refuse_what_waits() {
 }
 
 // Clients decide how often this happens, so it is told once in a while, with the number of those that were not.
-void EventLoop::complain_of_failure(const std::string& failure) {
-  if (last_failure_told_ && now_ - *last_failure_told_ < kFailureInterval) {
-    ++failures_not_told_;
-    return;
+std::optional<std::uint64_t> EventLoop::Repeated::count(os::TimePoint now, Duration interval) {
+  if (last_told && now - *last_told < interval) {
+    ++not_told;
+    return std::nullopt;
   }
-  last_failure_told_ = now_;
-  if (const std::uint64_t before = std::exchange(failures_not_told_, 0); before > 0)
-    log::error("{} failed: {} (and {} before it)", unit_of_work(), failure, before);
+  last_told = now;
+  return std::exchange(not_told, 0);
+}
+
+void EventLoop::complain_of_failure(const std::string& failure) {
+  const auto before = failures_.count(now_, kFailureInterval);
+  if (!before) return;
+  if (*before > 0)
+    log::error("{} failed: {} (and {} before it)", unit_of_work(), failure, *before);
   else
     log::error("{} failed: {}", unit_of_work(), failure);
+}
+
+void EventLoop::complain_of_spool(const std::string& warning) {
+  const auto before = spool_warnings_.count(now_, kSpoolInterval);
+  if (!before) return;
+  log::warn("a streamed answer is not spooled, so its thread waits for the client: {}{}", warning,
+            *before > 0 ? fmt::format(" (and {} before it)", *before) : "");
 }
 
 }  // namespace prong::worker

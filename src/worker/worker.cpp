@@ -69,7 +69,9 @@ Result<std::unique_ptr<ApplicationThreads>> make_threads(const config::PoolConfi
     if (!handler) return failure(std::move(handler.error()));
     handlers.push_back(std::move(*handler));
   }
-  return ApplicationThreads::create(std::move(handlers), pool.http.output_buffer.bytes);
+  return ApplicationThreads::create(std::move(handlers), {.memory = pool.http.output_buffer.bytes,
+                                                          .spool = pool.http.output_spool.bytes,
+                                                          .directory = pool.http.body_dir});
 }
 
 // The threads of a worker, all but its main thread; ended and joined at the end.

@@ -18,6 +18,7 @@ SENDERS, READERS = 200, 50
 LARGE = "/stream?parts=4000&size=16384"  # 64 MB, which fit into no buffer
 WHOLE = 5_000_000  # bytes of an answer that is made at once; more than the sockets' buffers take
 FAST = 60  # requests
+NUMBERS = b"".join(b"%07d\n" % number for number in range(WHOLE // 8))
 
 
 def slow_sender(stack, address):
@@ -27,20 +28,21 @@ def slow_sender(stack, address):
     return connection
 
 
-def slow_reader(stack, address, whole=False):
-    """A client that has asked for much and takes next to nothing; its answer has begun. `whole`: the application has made
-    all of the answer, otherwise it makes it as it is sent."""
+def slow_reader(stack, address, target=LARGE, more=()):
+    """A client that has asked for much and takes next to nothing; its answer, which the application makes as it is sent,
+    has begun."""
     connection = stack.enter_context(Connection(address, receive_buffer=4096))
-    if whole:
-        connection.request("/body", method="POST", headers=[f"Content-Length: {WHOLE}"])
-        connection.send(b"w" * WHOLE)
-    else:
-        connection.request(LARGE)
-    assert connection.head().status == 200
+    connection.request(target, headers=more)
+    connection.answer = connection.head()
+    assert connection.answer.status == 200
     return connection
 
 
-# In `thread` an answer that is made as it is sent keeps its thread (docs/concurrency.md), so it has less readers than that.
+def slow_numbers(stack, address):
+    """The same; connection.body(connection.answer) gets the rest."""
+    return slow_reader(stack, address, f"/numbers?bytes={WHOLE}", ["Connection: close"])
+
+
 @pytest.mark.parametrize("concurrency", ["thread", "event"])
 def test_slow_clients_cost_no_application_thread(session, concurrency):
     threads = {"threads": 2} if concurrency == "thread" else {}
@@ -48,7 +50,7 @@ def test_slow_clients_cost_no_application_thread(session, concurrency):
     address = daemon.address("trial")
     with contextlib.ExitStack() as stack:
         senders = [slow_sender(stack, address) for _ in range(SENDERS)]
-        readers = [slow_reader(stack, address, whole=concurrency == "thread") for _ in range(READERS)]
+        readers = [slow_numbers(stack, address) for _ in range(READERS)]
         times, pids = [], set()
         for number in range(FAST):
             for connection in senders:  # a byte of each, between two requests of the fast ones
@@ -63,6 +65,42 @@ def test_slow_clients_cost_no_application_thread(session, concurrency):
             connection.send(b"\r\n\r\n")
             assert connection.response().status == 200
     assert get(address, "/pid").status == 200
+
+
+def test_slow_readers_of_streamed_answers_cost_no_thread_and_get_every_byte(session):
+    daemon = session.start_trial("thread", workers=2, threads=2)
+    address = daemon.address("trial")
+    with contextlib.ExitStack() as stack:
+        readers = [slow_numbers(stack, address) for _ in range(8)]  # twice as many as threads
+        begin = time.monotonic()
+        assert get(address, "/pid").status == 200
+        assert time.monotonic() - begin < 1.0 * SCALE
+        for reader in readers:
+            assert reader.body(reader.answer).body == NUMBERS
+            assert reader.at_end()
+
+
+@pytest.mark.parametrize("http", [{"output_spool": "0"}, {"output_spool": "1MiB"}, {"body_dir": "/nonexistent"}])
+def test_threads_wait_for_slow_readers_of_what_fits_into_no_spool(session, http):
+    daemon = session.start_trial("thread", workers=2, threads=2, http=http)
+    address, pids = daemon.address("trial"), daemon.workers("trial").values()
+    if "body_dir" in http:
+        daemon.expect("a streamed answer is not spooled")
+    with contextlib.ExitStack() as stack:
+        readers = [slow_numbers(stack, address) for _ in range(4)]
+        if "body_dir" in http:
+            daemon.wait("a streamed answer is not spooled, so its thread waits for the client: cannot make a file in "
+                        '"/nonexistent": No such file or directory')
+        with Connection(address) as waiting:
+            waiting.request("/pid", headers=["Connection: close"])
+            waiting.socket.settimeout(0.5)  # a pool with a free thread needs a millisecond
+            with pytest.raises(TimeoutError):
+                waiting.head()
+            assert harness.holder_of(waiting, pids) is None, "in the queue: all threads wait"
+            waiting.socket.settimeout(LIMIT)
+            for reader in readers:
+                assert reader.body(reader.answer).body == NUMBERS
+            assert waiting.response().status == 200
 
 
 def test_in_process_a_slow_client_takes_a_worker_and_siblings_serve_the_others(session):

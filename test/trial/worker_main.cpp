@@ -8,6 +8,7 @@
 //   /size        how many bytes were sent              /crash           a null pointer
 //   /throw       an exception                          /abort  /exit    std::abort(), exit(7)
 //   /stream?parts=3&size=10&ms=0                       a body that is made in parts, with a pause before each
+//   /numbers?bytes=5000000                             a streamed body: "0000000\n0000001\n" and so on
 //   /breaks?parts=2                                    a streamed body that fails after so many parts
 //   /keep?mib=10 allocates that much and keeps it
 //
@@ -26,6 +27,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -85,6 +87,30 @@ class Parts final : public http::BodySource {
   bool breaks_;
 };
 
+// Each byte says where it belongs.
+class Numbers final : public http::BodySource {
+ public:
+  explicit Numbers(std::uint64_t size) : size_(size) {}
+  [[nodiscard]] std::optional<std::uint64_t> size() const noexcept override { return size_; }
+  State read(std::string& into, std::size_t most) override {
+    constexpr std::size_t kLine = 8;
+    const std::uint64_t end = std::min<std::uint64_t>(size_, at_ + most);
+    std::string line;
+    for (; at_ < end; ++at_) {
+      if (line.empty() || at_ % kLine == 0) {
+        line = std::to_string(at_ / kLine);
+        line = std::string(kLine - 1 - std::min(kLine - 1, line.size()), '0') + line + '\n';
+      }
+      into += line[at_ % kLine];
+    }
+    return at_ < size_ ? State::kMore : State::kEnd;
+  }
+
+ private:
+  std::uint64_t size_;
+  std::uint64_t at_ = 0;
+};
+
 class Trial final : public http::Handler {
  public:
   http::BodyUse body_use(const http::Request& request) override {
@@ -104,6 +130,7 @@ class Trial final : public http::Handler {
     if (path == "/stream" || path == "/breaks")
       return http::Response{
           .body = std::make_unique<Parts>(asked("parts", 3), asked("size", 10), asked("ms", 0), path == "/breaks")};
+    if (path == "/numbers") return http::Response{.body = std::make_unique<Numbers>(asked("bytes", 1'000))};
     if (path == "/keep") {
       kept_.emplace_back(asked("mib", 10) << 20U, 'k');
       return text("ok");

@@ -173,7 +173,7 @@ TEST_CASE("each mistake in a pool is told at its place with what to write instea
       {"root = \"/\"", R"(t.toml:4:1: error: unknown key "root" in pool.a; it belongs in pool.NAME.static)"},
       {"level = \"info\"", R"(t.toml:4:1: error: unknown key "level" in pool.a; it belongs in log)"},
       {"http.zzz = 1",
-       R"(t.toml:4:6: error: unknown key "zzz" in pool.a.http; known here: header_timeout, idle_timeout, send_timeout, min_send_rate, idle_grace, max_header, max_request_line, max_header_line, max_headers, max_body, body_buffer, body_dir, body_timeout, min_body_rate, output_buffer, keepalive_requests, underscore_headers, server_header)"},
+       R"(t.toml:4:6: error: unknown key "zzz" in pool.a.http; known here: header_timeout, idle_timeout, send_timeout, min_send_rate, idle_grace, max_header, max_request_line, max_header_line, max_headers, max_body, body_buffer, body_dir, body_timeout, min_body_rate, output_buffer, output_spool, keepalive_requests, underscore_headers, server_header)"},
       {"http = { idle_timout = \"3s\" }",
        R"(t.toml:4:10: error: unknown key "idle_timout" in pool.a.http; did you mean "idle_timeout"?)"},
       {"\"\\u0007\" = 1",

@@ -210,8 +210,8 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
     }
   });
   struct Count {
-    std::size_t operator()(const StaticConfig& /*app*/) const { return 68; }
-    std::size_t operator()(const RespondConfig& /*app*/) const { return 63; }
+    std::size_t operator()(const StaticConfig& /*app*/) const { return 69; }
+    std::size_t operator()(const RespondConfig& /*app*/) const { return 64; }
     std::size_t operator()(const EchoConfig& /*app*/) const { return 38; }
     std::size_t operator()(const ExecConfig& /*app*/) const { return 35; }
   };

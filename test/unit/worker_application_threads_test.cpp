@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <poll.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <latch>
@@ -38,11 +39,11 @@ class Function final : public http::Handler {
 class Running {
  public:
   Running(std::size_t number, const std::function<Answer(const Request&)>& function,
-          std::size_t output_buffer = 1'000) {
+          const BodyPipe::Room& room = {.memory = 1'000}) {
     std::vector<std::unique_ptr<http::Handler>> handlers;
     handlers.reserve(number);
     for (std::size_t i = 0; i < number; ++i) handlers.push_back(std::make_unique<Function>(function));
-    auto created = ApplicationThreads::create(std::move(handlers), output_buffer);
+    auto created = ApplicationThreads::create(std::move(handlers), room);
     REQUIRE(created.has_value());
     threads_ = std::move(*created);
     running_.reserve(number);
@@ -236,6 +237,48 @@ TEST_CASE("a thread that makes a body for a client who is gone is free again") {
   }
   Client next(threads);
   CHECK(test::answers_in(next.ask("GET /next HTTP/1.1\r\nHost: h\r\n\r\n")).at(0).body == "next");
+}
+
+TEST_CASE("a slow client of a streamed answer costs no thread while the spool takes it") {
+  constexpr std::size_t kSize = 100'000;
+  Running threads(1,
+                  [&](const Request& request) -> Answer {
+                    if (request.path == "/")
+                      return Response{.body = std::make_unique<Portions>(kSize, http::BodySource::State::kEnd)};
+                    return Response{.body = std::string("next")};
+                  },
+                  {.memory = 1'000, .spool = kSize, .directory = "/tmp"});
+  CHECK(threads->descriptor_needs().held == 1);
+  Client slow(threads);
+  slow.session.receive(test::bytes_of(kGet));
+  bool is_free = false;
+  while (!is_free) {
+    for (ApplicationThreads::News& news : threads.wait()) {
+      if (news.answer) slow.session.answer(std::move(*news.answer));
+      is_free = is_free || news.is_last;
+    }
+  }
+  Client next(threads);
+  CHECK(test::answers_in(next.ask("GET /next HTTP/1.1\r\nHost: h\r\n\r\n")).at(0).body == "next");
+  CHECK(test::answers_in(test::drain(slow.session)).at(0).body == std::string(kSize, 'p'));
+}
+
+TEST_CASE("why an answer is not spooled is news of its own") {
+  Running threads(1,
+                  [](const Request&) -> Answer {
+                    return Response{.body = std::make_unique<Portions>(10'000, http::BodySource::State::kEnd)};
+                  },
+                  {.memory = 1'000, .spool = 10'000, .directory = "/nonexistent"});
+  (void)threads->handle({.connection = 7});
+  std::vector<ApplicationThreads::News> told;
+  const auto has_warning = [](const ApplicationThreads::News& news) { return !news.warning.empty(); };
+  while (std::ranges::none_of(told, has_warning))
+    for (ApplicationThreads::News& news : threads.wait()) told.push_back(std::move(news));
+  REQUIRE(told.front().answer.has_value());
+  const auto& warned = *std::ranges::find_if(told, has_warning);
+  CHECK(warned.connection == 7);
+  CHECK(warned.warning == R"(cannot make a file in "/nonexistent": No such file or directory)");
+  CHECK_FALSE(warned.is_last);
 }
 
 TEST_CASE("threads that are all asleep are all woken for as many requests") {
