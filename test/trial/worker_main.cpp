@@ -99,7 +99,8 @@ class Numbers final : public http::BodySource {
     for (; at_ < end; ++at_) {
       if (line.empty() || at_ % kLine == 0) {
         line = std::to_string(at_ / kLine);
-        line = std::string(kLine - 1 - std::min(kLine - 1, line.size()), '0') + line + '\n';
+        line.insert(0, kLine - 1 - std::min(kLine - 1, line.size()), '0');
+        line += '\n';
       }
       into += line[at_ % kLine];
     }
