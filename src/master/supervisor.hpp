@@ -121,7 +121,7 @@ class Supervisor {
   void close_program_ends(Program& program);
   void note_taken(const Place& place, const ipc::Taken& taken, os::TimePoint now);
   static void note_executing(const Place& place, os::TimePoint now);
-  void note_channel_end(const Place& place, os::TimePoint now);
+  static void note_channel_end(const Place& place, os::TimePoint now);
   void read_output(const Place& place, os::TimePoint now);
   void resume_output(const Place& place, os::TimePoint now);
   static void log_output(const Place& place, const std::vector<std::string>& lines);

@@ -98,17 +98,19 @@ void Supervisor::note_channel_end(const Place& place, os::TimePoint now) {
 
 void Supervisor::read_output(const Place& place, os::TimePoint now) {
   Program& program = place.slot->program;
-  const ProgramOutput::Lines came = program.output->read(now);
+  if (!program.output) return;
+  ProgramOutput& output = *program.output;
+  const ProgramOutput::Lines came = output.read(now);
   log_output(place, came.lines);
   switch (came.state) {
     case ProgramOutput::State::kOpen:
       return;
     case ProgramOutput::State::kPaused:
-      unwatch(program.output->fd(), program.output_key);
-      program.output_resume = program.output->resume_at();
+      unwatch(output.fd(), program.output_key);
+      program.output_resume = output.resume_at();
       return;
     case ProgramOutput::State::kEnded:
-      unwatch(program.output->fd(), program.output_key);
+      unwatch(output.fd(), program.output_key);
       program.output.reset();
       return;
   }
