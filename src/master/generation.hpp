@@ -73,7 +73,7 @@ struct Slot {
 struct Pool {
   Pool() = default;
   // Moved only: said here, because a deque looks copyable whatever it holds.
-  Pool(Pool&&) = default;
+  Pool(Pool&&) = default;  // NOLINT(performance-noexcept-move-constructor): std::deque's may throw
   Pool& operator=(Pool&&) = default;
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
