@@ -79,7 +79,9 @@ bool is_not_hidden(std::string_view name) {
 }
 
 Response redirect_to_directory(const Request& request, std::string_view name) {
-  std::string location = directory_url_path(name);
+  // A prefix names no other host: it begins with one slash, and ends in none.
+  std::string location(request.prefix);
+  location += directory_url_path(name);
   if (!request.query.empty()) {
     location += '?';
     location += request.query;
@@ -137,6 +139,7 @@ http::Answer StaticFiles::handle(const Request& request) {
     return response;
   }
   if (const auto name = plain_name(request.path)) return serve(request, *name);
+  if (request.path.empty()) return redirect_to_directory(request, "");
   auto path = parse_url_path(request.path);
   if (!path)
     return path.error() == PathError::kNoName ? serve_fallback(request, ENOENT) : refusal(status_of(path.error()));

@@ -15,18 +15,27 @@ std::optional<unsigned> hex_value(char digit) {
   return std::nullopt;
 }
 
+constexpr std::size_t kEscapeSize = 3;  // "%2F"
+
+// Of a text that begins with an escape; nothing: it is none.
+std::optional<char> decoded_byte(std::string_view text) {
+  if (text.size() < kEscapeSize) return std::nullopt;
+  const std::optional<unsigned> high = hex_value(text[1]);
+  const std::optional<unsigned> low = hex_value(text[2]);
+  if (!high || !low) return std::nullopt;
+  return static_cast<char>(*high * 16 + *low);
+}
+
 // Appends one part, decoded.
 std::expected<void, PathError> decode_part(std::string_view part, std::string& name) {
   bool has_slash = false;
   for (std::size_t i = 0; i < part.size(); ++i) {
     char byte = part[i];
     if (byte == '%') {
-      if (part.size() - i < 3) return std::unexpected(PathError::kMalformed);
-      const std::optional<unsigned> high = hex_value(part[i + 1]);
-      const std::optional<unsigned> low = hex_value(part[i + 2]);
-      if (!high || !low) return std::unexpected(PathError::kMalformed);
-      byte = static_cast<char>(*high * 16 + *low);
-      i += 2;
+      const std::optional<char> decoded = decoded_byte(part.substr(i));
+      if (!decoded) return std::unexpected(PathError::kMalformed);
+      byte = *decoded;
+      i += kEscapeSize - 1;
       has_slash = has_slash || byte == '/';
     }
     if (byte == '\0') return std::unexpected(PathError::kMalformed);
@@ -57,7 +66,7 @@ bool is_unreserved(char byte) {
 
 }  // namespace
 
-std::expected<UrlPath, PathError> parse_url_path(std::string_view path) {
+std::expected<UrlPath, PathError> normal_url_path(std::string_view path) {
   if (!path.starts_with('/')) return std::unexpected(PathError::kMalformed);
   UrlPath result;
   result.name.reserve(path.size());
@@ -75,7 +84,12 @@ std::expected<UrlPath, PathError> parse_url_path(std::string_view path) {
     result.name.erase(before);
     if (goes_up && !pop_part(result.name)) return std::unexpected(PathError::kMalformed);
   }
-  if (is_hidden(result.name)) return std::unexpected(PathError::kHidden);
+  return result;
+}
+
+std::expected<UrlPath, PathError> parse_url_path(std::string_view path) {
+  auto result = normal_url_path(path);
+  if (result && is_hidden(result->name)) return std::unexpected(PathError::kHidden);
   return result;
 }
 
@@ -88,6 +102,23 @@ std::optional<std::string_view> plain_name(std::string_view path) {
     before = byte;
   }
   return path.substr(1);
+}
+
+std::optional<std::size_t> prefix_size(std::string_view path, std::string_view prefix) {
+  std::size_t at = 0;
+  for (const char wanted : prefix) {
+    if (at == path.size()) return std::nullopt;
+    if (path[at] != '%') {
+      if (path[at++] != wanted) return std::nullopt;
+      continue;
+    }
+    const std::optional<char> byte = decoded_byte(path.substr(at));
+    // An encoded slash is part of a name.
+    if (!byte || *byte != wanted || wanted == '/') return std::nullopt;
+    at += kEscapeSize;
+  }
+  if (at < path.size() && path[at] != '/') return std::nullopt;
+  return at;
 }
 
 void append_encoded(std::string& url, std::string_view name) {

@@ -23,9 +23,17 @@ enum class PathError : std::uint8_t {
 // Takes a percent-encoded absolute path apart (RFC 3986 sections 2.1, 3.3, 5.2.4). Empty parts are dropped.
 [[nodiscard]] std::expected<UrlPath, PathError> parse_url_path(std::string_view path);
 
+// The same for who only wants to know what is meant: hidden names too.
+[[nodiscard]] std::expected<UrlPath, PathError> normal_url_path(std::string_view path);
+
 // What parse_url_path() would call a path in which nothing has to be decoded or left out, as most are: a part of
 // `path`, with the slash that it may end in. Nothing: it takes more than a look.
 [[nodiscard]] std::optional<std::string_view> plain_name(std::string_view path);
+
+// How many bytes of `path`, percent-encoded and as it was sent, say the whole parts of `prefix`, which is decoded and
+// ends in no slash: 5 of "/shop/a", "/shop" and 7 of "/sh%6Fp/a" for "/shop". Dots are parts like any other. Nothing:
+// the path is elsewhere.
+[[nodiscard]] std::optional<std::size_t> prefix_size(std::string_view path, std::string_view prefix);
 
 // A relative name as a path is written in a URL: all but unreserved characters and slashes is percent-encoded.
 void append_encoded(std::string& url, std::string_view name);

@@ -20,19 +20,13 @@
 
 #include "base/escape.hpp"
 #include "config/check_exec.hpp"
+#include "config/check_paths.hpp"
+#include "config/files.hpp"
 #include "config/value.hpp"
 #include "os/users.hpp"
 
 namespace prong::config {
 namespace {
-
-// Why `path` is not a directory that can be used; nothing when it is one.
-std::optional<std::string> why_no_directory(const std::string& path) {
-  struct stat status{};
-  if (stat(path.c_str(), &status) != 0) return errno_text(errno);
-  if (!S_ISDIR(status.st_mode)) return errno_text(ENOTDIR);
-  return std::nullopt;
-}
 
 // RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5: answers with these codes have no content.
 bool forbids_body(std::uint32_t status) {
@@ -124,6 +118,7 @@ class Checker {
         check_log_file(pool.access_log->path, name + ".access_log.path");
       check_protocol(pool, name);
       std::visit([&](const auto& app) { check_app(app, pool, name); }, pool.app);
+      check_paths(config_, pool, diagnostics_);
       check_keys_fit(config_, pool, diagnostics_);
     }
     sort_diagnostics(diagnostics_, config_.sources);
@@ -224,8 +219,7 @@ class Checker {
     };
     if (std::holds_alternative<ExecConfig>(pool.app)) return;  // check_keys_fit()
     if (!runs_streams(pool.app)) return refuse("stream", "the pool speaks HTTP");
-    refuse("http", "the pool speaks no HTTP");
-    refuse("access_log", "the pool speaks no HTTP");
+    for (const char* key : {"http", "access_log", "static_map", "path_prefix"}) refuse(key, "the pool speaks no HTTP");
   }
 
   void check_app(const EchoConfig& /*app*/, const PoolConfig& /*pool*/, const std::string& /*name*/) {}

@@ -217,6 +217,8 @@ struct PoolConfig {
   Duration memory_grace = std::chrono::seconds{60};  // a worker younger than this does not retire for its memory
   std::uint32_t max_unavailable = 1;                 // workers of the pool that leave at once
   HttpConfig http = {};
+  NamedTexts static_map = {};    // prefix of the path -> folder; see config/check_paths.hpp
+  std::string path_prefix = {};  // what the application stands below; empty: nothing
   StreamConfig stream = {};
   std::optional<AccessLogConfig> access_log = {};
   AppConfig app = {};

@@ -92,6 +92,13 @@ std::string absolute_path(std::string_view path, std::string_view folder) {
   return normal;
 }
 
+std::optional<std::string> why_no_directory(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return errno_text(errno);
+  if (!S_ISDIR(status.st_mode)) return errno_text(ENOTDIR);
+  return std::nullopt;
+}
+
 std::string working_directory() {
   std::error_code error;
   const fs::path current = fs::current_path(error);

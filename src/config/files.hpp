@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ inline constexpr std::size_t kLargestFile = std::size_t{1} << 20U;
 
 // The absolute path of the folder that `file` is in; a relative one is relative to the working directory.
 [[nodiscard]] std::string folder_of(const std::string& file);
+
+// Why `path` is not a directory that can be used; nothing when it is one.
+[[nodiscard]] std::optional<std::string> why_no_directory(const std::string& path);
 
 // The working directory; "/" when it is gone.
 [[nodiscard]] std::string working_directory();

@@ -280,7 +280,8 @@ class Reader {
 
   [[nodiscard]] Value resolved(const Key& key, Value value) const {
     auto* text = std::get_if<std::string>(&value);
-    if (key.access.kind == Kind::kPath && std::ranges::find(key.words, *text, &Word::text) == key.words.end())
+    const bool is_path = key.access.kind == Kind::kPath || key.paths;
+    if (is_path && std::ranges::find(key.words, *text, &Word::text) == key.words.end())
       *text = absolute_path(*text, folder_);
     return value;
   }
@@ -303,8 +304,8 @@ class Reader {
                        ? parse_value(key, element_name, found_in(element))
                        : failure(fmt::format("{} cannot be {}", element_name, type_text(element)), "write a string");
       if (!value) complain(at(element.source()), value.error().message, value.error().hint);
-      texts.push_back(value ? std::get<std::string>(*value) : std::string{});
-      if (key.access.set == nullptr && value) includes_.push_back({texts.back(), at(element.source())});
+      texts.push_back(value ? std::get<std::string>(resolved(key, *std::move(value))) : std::string{});
+      if (key.access.set == nullptr && !texts.back().empty()) includes_.push_back({texts.back(), at(element.source())});
     }
     if (key.access.set != nullptr) {
       key.access.set(owner, texts);
@@ -333,7 +334,8 @@ class Reader {
                        ? parse_value(key, element_name, found_in(*element))
                        : failure(fmt::format("{} cannot be {}", element_name, type_text(*element)), "write a string");
       if (!value) complain(position, value.error().message, value.error().hint);
-      if (value) texts.emplace_back(std::string{toml_key->str()}, std::get<std::string>(*value));
+      if (value)
+        texts.emplace_back(std::string{toml_key->str()}, std::get<std::string>(resolved(key, *std::move(value))));
     }
     key.access.set(owner, texts);
   }

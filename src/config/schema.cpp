@@ -610,6 +610,20 @@ constexpr std::array kPoolKeys{
         .section = &kHttp,
         .example = R"({ idle_timeout = "30s" })",
         .doc = "Limits of the protocol, see [http](#http)."},
+    Key{.name = "static_map",
+        .access = member<&PoolConfig::static_map>(),
+        .range = {0, 64},
+        .paths = true,
+        .example = R"({ "/static/" = "/srv/shop/static", "/media/" = "media" })",
+        .doc = "Folders that prongd serves itself, each below a prefix of the path, beside the application; see "
+               "[paths](http.md#files-beside-an-application). A relative folder is resolved against the folder of the "
+               "file it stands in."},
+    Key{.name = "path_prefix",
+        .access = member<&PoolConfig::path_prefix>(),
+        .range = {0, 255},
+        .example = R"("/shop")",
+        .doc = "Where the application stands: it sees paths without this prefix, and requests for other paths are "
+               "answered with 404; see [paths](http.md#an-application-below-a-prefix)."},
     Key{.name = "stream",
         .access = table<&PoolConfig::stream>(),
         .section = &kStream,

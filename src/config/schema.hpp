@@ -88,6 +88,7 @@ struct Key {
   std::span<const Word> words = {};
   const Section* section = nullptr;  // of the parts
   TakesEffect takes_effect = TakesEffect::kReload;
+  bool paths = false;             // of kTexts and kTextMap: the texts are paths, as those of kPath
   bool any_text = false;          // of texts: may have line ends and other control characters; of a list: empty ones
   std::string_view example = {};  // as TOML source; empty: the default serves
   std::string_view doc = {};

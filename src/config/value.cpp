@@ -180,6 +180,7 @@ Result<Value> parse_text(const Key& key, std::string_view name, const std::strin
     if (text.empty() && !key.any_text) return failure(fmt::format("{} is empty", name), "leave the entry out");
     return Value{text};
   }
+  if (key.paths && text.empty()) return failure(fmt::format("{} is empty", name), "write a path");
   if (key.access.kind == Kind::kTextMap) return Value{text};  // the range is that of the table
   if (text.empty() && key.range.least > 0) return wrong_value(key, name, in_quotes(text), "is empty");
   if (text.size() > key.range.most)

@@ -26,9 +26,11 @@ struct Request {
   std::string_view method = {};  // as sent: "GET"
   std::string_view target = {};  // as sent: "/a%20b?x=1", "http://host/a%20b?x=1", or "*"
   std::string_view host = {};    // of the target if it names one, else of the Host field; empty if neither does
-  std::string_view path =
-      {};  // the target's path, still percent-encoded: "/a%20b"; "*" for OPTIONS of the whole server
-  std::string_view query = {};  // after the '?', or empty
+  // The target's path, still percent-encoded: "/a%20b"; "*" for OPTIONS of the whole server. To an application that
+  // stands below a prefix, without it: "/b" or "" for "/shop/b" and "/shop".
+  std::string_view path = {};
+  std::string_view prefix = {};  // that part of the path, as it was sent: "/shop"; empty: the application has all
+  std::string_view query = {};   // after the '?', or empty
   std::uint8_t version_minor = 1;
   RequestHeaders headers = {};
   // The whole body when body_use() asked for it, empty for a request without one; may be moved from. nullptr while

@@ -27,6 +27,7 @@ Request OwnedRequest::view() {
   request.target = moved(request_.target);
   request.host = moved(request_.host);
   request.path = moved(request_.path);
+  request.prefix = moved(request_.prefix);
   request.query = moved(request_.query);
   request.headers = RequestHeaders(head_, positions_);
   request.body = has_body_ ? &body_ : nullptr;

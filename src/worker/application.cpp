@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/echo.hpp"
+#include "app/path_router.hpp"
 #include "app/respond.hpp"
 #include "app/static_files.hpp"
 #include "os/process.hpp"
@@ -95,6 +96,19 @@ Result<std::unique_ptr<http::Handler>> load_application(const config::AppConfig&
 
 Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app) {
   return std::visit(StreamLoader{}, app);
+}
+
+Result<std::unique_ptr<http::Handler>> load_router(const config::PoolConfig& pool, http::Handler& application) {
+  if (pool.static_map.empty() && pool.path_prefix.empty()) return nullptr;
+  app::PathRouter::Settings settings{.path_prefix = pool.path_prefix};
+  for (const auto& [prefix, folder] : pool.static_map) {
+    app::StaticSettings files = settings_of(config::StaticConfig{.root = folder});
+    files.cache_descriptors /= pool.static_map.size();
+    auto loaded = app::StaticFiles::create(std::move(files));
+    if (!loaded) return failure(std::move(loaded.error()));
+    settings.folders.push_back({.prefix = prefix, .files = std::move(*loaded)});
+  }
+  return std::make_unique<app::PathRouter>(application, std::move(settings));
 }
 
 }  // namespace prong::worker

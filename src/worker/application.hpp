@@ -15,4 +15,9 @@ namespace prong::worker {
 // The same for an application of streams; of one that answers requests it is an error, and of one of streams that one.
 [[nodiscard]] Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app);
 
+// What stands before the application of a pool that speaks HTTP: its static_map and path_prefix; nullptr: nothing does.
+// `application` is borrowed. Runs where load_application() does.
+[[nodiscard]] Result<std::unique_ptr<http::Handler>> load_router(const config::PoolConfig& pool,
+                                                                 http::Handler& application);
+
 }  // namespace prong::worker

@@ -13,6 +13,7 @@
 
 #include "ipc/channel.hpp"
 #include "log/log.hpp"
+#include "worker/application.hpp"
 #include "worker/application_threads.hpp"
 #include "worker/child_setup.hpp"
 #include "worker/event_loop.hpp"
@@ -52,7 +53,10 @@ int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& poo
   }
   auto application = load.application(pool.app);
   if (!application) return give_up(channel, application.error());
-  return run_event(inheritance, pool, std::move(channel), EventLoop::Application{.handler = application->get()});
+  auto router = load_router(pool, **application);
+  if (!router) return give_up(channel, router.error());
+  return run_event(inheritance, pool, std::move(channel),
+                   EventLoop::Application{.handler = *router ? router->get() : application->get()});
 }
 
 Result<std::unique_ptr<ApplicationThreads>> make_threads(const config::PoolConfig& pool, const Loaders& load) {
@@ -109,13 +113,20 @@ int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& p
   auto application = make_threads(pool, load);
   if (!application) return give_up(channel, application.error());
   ApplicationThreads& shared = **application;
+  std::unique_ptr<http::Handler> router;  // outlives the loop
+  http::Handler* handler = nullptr;
+  if (!config::runs_streams(pool.app)) {
+    auto loaded = load_router(pool, shared);
+    if (!loaded) return give_up(channel, loaded.error());
+    router = std::move(*loaded);
+    handler = router ? router.get() : &shared;
+  }
   std::unique_ptr<EventLoop> loop;  // outlives the threads
   Threads threads{shared};
   for (std::size_t i = 1; i < shared.threads(); ++i)
     if (auto started = threads.start("prongd-app", [&shared, i] { shared.run(i); }); !started)
       return give_up(channel, started.error());
-  auto made = EventLoop::create(inheritance, pool, std::move(channel),
-                                {.handler = config::runs_streams(pool.app) ? nullptr : &shared, .threads = &shared});
+  auto made = EventLoop::create(inheritance, pool, std::move(channel), {.handler = handler, .threads = &shared});
   if (!made) return give_up(ipc::Channel{}, made.error());
   loop = std::move(*made);
   auto started = threads.start("prongd-io", [&loop, &shared] {

@@ -82,6 +82,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     app::append_encoded(encoded, path->name);
     require(!encoded.contains('%') || encoded != path->name, "what is encoded says so");
   }
+  if (const auto size = app::prefix_size(text, "/a/b")) {
+    require(*size <= text.size() && (*size == text.size() || text[*size] == '/'), "a prefix is one of whole parts");
+    const auto prefix = app::normal_url_path(text.substr(0, *size));
+    require(prefix && prefix->name == "a/b", "and means what it is the prefix for");
+  }
   // A pattern and a text of any bytes.
   const std::size_t half = text.find('/') == std::string_view::npos ? size / 2 : text.find('/');
   const std::string_view pattern = text.substr(0, half);

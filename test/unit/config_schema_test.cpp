@@ -129,11 +129,11 @@ std::vector<Value> values_of(const Key& key) {
       break;
     case Kind::kTexts:
       if (key.range.least == 0) add(std::vector<std::string>{});
-      add(std::vector<std::string>{"a", "b\\\"c"});
+      add(key.paths ? std::vector<std::string>{"/a", "/b\\\"c"} : std::vector<std::string>{"a", "b\\\"c"});
       break;
     case Kind::kTextMap:
       add(NamedTexts{});
-      add(NamedTexts{{"z *.css", "b\\\"c"}, {"a.b", ""}});
+      add(key.paths ? NamedTexts{{"z *.css", "/b\\\"c"}} : NamedTexts{{"z *.css", "b\\\"c"}, {"a.b", ""}});
       break;
     case Kind::kChoice:
     case Kind::kTable:
@@ -185,8 +185,8 @@ TEST_CASE("every key is documented, and no name stands twice in a table") {
 }
 
 TEST_CASE("every value of every key is printed, loads back, and is one line of a diff") {
-  const Config original = GENERATE(example(), example_of_respond(), example_of_echo(), example_of_exec(ExecStyle::kConnection),
-                                   example_of_exec(ExecStyle::kListener));
+  const Config original = GENERATE(example(), example_of_respond(), example_of_echo(),
+                                   example_of_exec(ExecStyle::kConnection), example_of_exec(ExecStyle::kListener));
   Config changed = original;
   std::size_t keys = 0;
   walk(root_section(), &changed, "", [&](const Section& section, void* object, const std::string& path) {
@@ -210,8 +210,8 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
     }
   });
   struct Count {
-    std::size_t operator()(const StaticConfig& /*app*/) const { return 69; }
-    std::size_t operator()(const RespondConfig& /*app*/) const { return 64; }
+    std::size_t operator()(const StaticConfig& /*app*/) const { return 71; }
+    std::size_t operator()(const RespondConfig& /*app*/) const { return 66; }
     std::size_t operator()(const EchoConfig& /*app*/) const { return 38; }
     std::size_t operator()(const ExecConfig& /*app*/) const { return 35; }
   };
@@ -260,8 +260,10 @@ TEST_CASE("the JSON Schema is JSON and knows the keys, their defaults and their 
   for (const Key& key : section_of("pool").keys) CHECK(pool.at("properties").contains(std::string{key.name}));
   CHECK(pool.at("properties").size() == section_of("pool").keys.size());
   CHECK(pool.at("required") == nlohmann::json{"listen"});
-  CHECK(pool.at("oneOf") ==
-        nlohmann::json::parse(R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["echo"]}, {"required": ["exec"]}])"));
+  CHECK(
+      pool.at("oneOf") ==
+      nlohmann::json::parse(
+          R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["echo"]}, {"required": ["exec"]}])"));
   CHECK(pool.at("properties").at("workers").at("default") == "auto");
   CHECK(pool.at("properties").at("workers").at("anyOf") ==
         nlohmann::json::parse(R"([{"enum": ["auto"]}, {"type": "integer", "minimum": 1, "maximum": 1024}])"));
