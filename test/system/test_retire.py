@@ -298,13 +298,17 @@ def test_workers_that_drain_after_a_reload_take_from_the_same_budget(session):
 def test_reloads_and_retirements_together_under_load_cost_no_request(session):
     daemon = session.start(session.pool(workers=2, max_requests=100, max_requests_jitter=50, max_unavailable=2))
     with Load(daemon.address(), FILES, short=2, keep_alive=3) as load:
-        for _ in range(15):
+        for turn in range(15):
             load.wait_for(150)
+            mark = daemon.log.mark()
+            if turn % 3 == 1:  # while a replacement starts
+                daemon.wait(BEGINS, mark)
+            elif turn % 3 == 2:  # right after a retirement
+                daemon.wait(GONE + r"; retired: ", mark)
             daemon.reload()
         load.stop()
     assert load.failures == []
     daemon.stop()
-    assert daemon.log.find(GONE + r"; retired: ")
     assert sum(int(match["requests"]) for match in daemon.log.find(GONE)) == load.answers
 
 
