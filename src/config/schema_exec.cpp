@@ -73,8 +73,8 @@ constexpr std::array kExecKeys{
         .doc = "Style `listener`: when a copy counts as ready: after it has lived so long."},
     Key{.name = "nonblocking",
         .access = member<&ExecConfig::nonblocking>(),
-        .doc = "Style `listener`: whether the sockets have O_NONBLOCK. All copies share it; most servers set what they "
-               "need."},
+        .doc = "Style `listener`: whether the sockets have O_NONBLOCK when the first copies of a program get them. All "
+               "copies share it; most servers set what they need, nginx does not and needs `true`."},
     Key{.name = "stop_signal",
         .access = member<&ExecConfig::stop_signal>(),
         .range = {1, 64},

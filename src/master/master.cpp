@@ -68,6 +68,7 @@ Master::Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover 
       epoll_(std::move(epoll)),
       signals_(std::move(signals)),
       listeners_(std::move(handover.sockets)),
+      accept_modes_(listeners_),
       manager_(os::Notifier{std::move(handover.notify_socket)}, handover.watchdog),
       supervisor_(epoll_, listeners_, access_logs_, worker_main, raise_own_limit()),
       now_(os::now()) {}
@@ -99,6 +100,7 @@ bool Master::begin(Planned planned, const Current& current, StartPatience patien
   }
   raising_plan_ = std::move(prepared.plan);
   raising_ = &supervisor_.raise(raising_plan_, std::move(prepared.log), patience);
+  accept_modes_.prepare(*raising_, serving_);
   return true;
 }
 
@@ -241,6 +243,7 @@ void Master::commit() {
   serving_ = std::exchange(raising_, nullptr);
   log::use(serving_->log);
   update_listeners(raising_plan_, listeners_);
+  accept_modes_.commit(*serving_);
   Supervisor::commit(*serving_);
   const std::set<std::string> kept = addresses_of(*serving_);
   const std::string summary = fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_));
@@ -264,6 +267,7 @@ void Master::roll_back(std::string_view reason) {
   std::set<std::string> kept;
   if (serving_ != nullptr) kept = addresses_of(*serving_);
   if (raising_ != nullptr) supervisor_.retire(*std::exchange(raising_, nullptr), kept, now_);
+  accept_modes_.roll_back();
   (void)listeners_.retain_only(kept);
   log::error("reload failed: {}; generation {} goes on", reason, serving_->number);
   last_reload_ = fmt::format("; the last reload failed: {}", reason);
@@ -285,6 +289,7 @@ void Master::begin_stop(StopKind kind) {
     // Each RELOADING=1 needs its READY=1 (sd_notify(3)).
     manager_.ready(fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_)));
   }
+  accept_modes_.roll_back();  // of a reload that was under way; those who served before finish what they have
   manager_.stopping(kind == StopKind::kFast ? "stopping fast" : "stopping: the workers finish what they have");
   raising_ = serving_ = nullptr;
   supervisor_.retire_all(now_);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "master/accept_mode.hpp"
 #include "master/access_logs.hpp"
 #include "master/config_plan.hpp"
 #include "master/reload.hpp"
@@ -64,6 +65,7 @@ class Master {
   os::Epoll epoll_;
   os::SignalFd signals_;
   net::ListenerSet listeners_;
+  AcceptModes accept_modes_;
   AccessLogs access_logs_;
   ServiceManager manager_;
   Supervisor supervisor_;

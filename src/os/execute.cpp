@@ -71,11 +71,11 @@ Result<void> start_session() {
   return {};
 }
 
-Result<void> set_nonblocking(int fd, bool on) {
+Result<bool> set_nonblocking(int fd, bool on) {
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0 || ::fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) != 0)
     return failure(system_error(fmt::format("cannot change descriptor {}", fd), errno));
-  return {};
+  return (flags & O_NONBLOCK) != 0;
 }
 
 Result<void> place_descriptor(int fd, int target) {

@@ -31,8 +31,8 @@ namespace prong::os {
 // Leads a new session and a new process group, whose number is the pid (setsid(2)).
 [[nodiscard]] Result<void> start_session();
 
-// Clears O_NONBLOCK, or sets it, for everybody who shares the open file description (fcntl(2)).
-[[nodiscard]] Result<void> set_nonblocking(int fd, bool on);
+// Clears O_NONBLOCK, or sets it, for everybody who shares the open file description (fcntl(2)). Whether it was set.
+[[nodiscard]] Result<bool> set_nonblocking(int fd, bool on);
 
 // Makes `target` a copy of `fd` that stays open over an exec. `fd` may be `target`.
 [[nodiscard]] Result<void> place_descriptor(int fd, int target);

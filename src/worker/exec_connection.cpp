@@ -46,9 +46,6 @@ Result<ConnectionWorker> ConnectionWorker::create(const ipc::Inheritance& inheri
   if (!signals) return failure(std::move(signals.error()));
   if (auto added = epoll->add(signals->fd(), EPOLLIN, kSignalKey); !added) return failure(std::move(added.error()));
   if (auto added = epoll->add(channel.fd(), EPOLLIN, kChannelKey); !added) return failure(std::move(added.error()));
-  // Programs of style "listener" that had these sockets before a reload may have left them blocking.
-  for (const ipc::InheritedListener& listener : inheritance.listeners)
-    if (auto set = os::set_nonblocking(listener.fd, true); !set) return failure(std::move(set.error()));
   return ConnectionWorker{inheritance, exec, channel, std::move(program), std::move(*epoll), std::move(*signals)};
 }
 

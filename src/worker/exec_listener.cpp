@@ -5,6 +5,7 @@
 
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "log/log.hpp"
 #include "os/execute.hpp"
@@ -24,8 +25,7 @@ void add_variables(app::Program& program, const ipc::Inheritance& inheritance) {
 }
 
 // The sockets to 3 and on, standard output and error to the pipe. All that is still needed moves out of the way first.
-Result<void> place_descriptors(const ipc::Inheritance& inheritance, const config::ExecConfig& exec,
-                               ipc::Channel& channel) {
+Result<void> place_descriptors(const ipc::Inheritance& inheritance, ipc::Channel& channel) {
   const int above = kFirstSocket + static_cast<int>(inheritance.listeners.size());
   auto channel_fd = os::duplicate_above(channel.fd(), above);
   if (!channel_fd) return failure(std::move(channel_fd.error()));
@@ -35,8 +35,6 @@ Result<void> place_descriptors(const ipc::Inheritance& inheritance, const config
     auto copy = os::duplicate_above(listener.fd, above);
     if (!copy) return failure(std::move(copy.error()));
     sockets.push_back(*copy);
-    // As late as this: the flag belongs to all who share the socket.
-    if (auto set = os::set_nonblocking(*copy, exec.nonblocking); !set) return set;
   }
   for (const int target : {STDOUT_FILENO, STDERR_FILENO})
     if (inheritance.stderr_fd >= 0)
@@ -60,11 +58,10 @@ std::string names_of_sockets(const ipc::Inheritance& inheritance) {
   return names;
 }
 
-int become_listener(const ipc::Inheritance& inheritance, const config::ExecConfig& exec, ipc::Channel& channel,
-                    app::Program program) {
+int become_listener(const ipc::Inheritance& inheritance, ipc::Channel& channel, app::Program program) {
   add_variables(program, inheritance);
   if (auto said = send_surely(channel, ipc::Executing{}); !said) return 1;  // the master is gone
-  auto placed = place_descriptors(inheritance, exec, channel);
+  auto placed = place_descriptors(inheritance, channel);
   os::unblock_all_signals();
   const Error error = placed ? program.become() : placed.error();
   (void)send_surely(channel, ipc::StartFailed{.reason = error.text()});  // nobody else is left to be told

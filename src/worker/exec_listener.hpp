@@ -3,10 +3,8 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "app/program.hpp"
-#include "config/config.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/inheritance.hpp"
 
@@ -16,7 +14,6 @@ namespace prong::worker {
 [[nodiscard]] std::string names_of_sockets(const ipc::Inheritance& inheritance);
 
 // Returns only when the program could not be executed, which the master has been told: the exit status.
-[[nodiscard]] int become_listener(const ipc::Inheritance& inheritance, const config::ExecConfig& exec,
-                                  ipc::Channel& channel, app::Program program);
+[[nodiscard]] int become_listener(const ipc::Inheritance& inheritance, ipc::Channel& channel, app::Program program);
 
 }  // namespace prong::worker

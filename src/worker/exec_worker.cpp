@@ -39,7 +39,7 @@ Result<int> run_program(const ipc::Inheritance& inheritance, const config::PoolC
     case config::ExecStyle::kListener:
       break;
   }
-  return become_listener(inheritance, exec, channel, *std::move(program));
+  return become_listener(inheritance, channel, *std::move(program));
 }
 
 Result<void> send_surely(const ipc::Channel& channel, const ipc::Message& message) {

@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import harness
+from client import get
 from harness import is_gone, table, wait_until
 from limits import LIMIT
 
@@ -299,6 +301,83 @@ def test_a_stranger_cannot_say_that_a_program_is_ready(session):
     assert not daemon.log.find("status: stranger|: ready after")
     daemon.expect("was not ready|killed by signal|cannot start")
     daemon.baseline = None
+
+
+# ------------------------------------------------------------------------------------------- whether accept() may wait
+
+# Makes its socket non-blocking unless a file says not to; ready as soon as that is done.
+MODE = """
+import os, signal, socket, sys
+if not os.path.exists("leave"):
+    os.set_blocking(3, False)
+out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+out.sendto(b"READY=1", "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+signal.pause()
+"""
+
+
+def mode_pool(session, command=(), **keys):
+    (session.folder / "mode.py").write_text(MODE)
+    return exec_pool([PYTHON, "mode.py", *command], shell=False, style="listener", ready="notify", cwd=session.folder,
+                     pool={"workers": 2}, **keys)
+
+
+def waits_in_accept(daemon):
+    """Whether the sockets of the daemon's only listener are blocking: the flag that all who hold it share."""
+    (number,) = [number for number, target in harness.descriptors(daemon.pid).items() if is_listening(target)]
+    flags = re.search(r"^flags:\s*(\d+)", Path(f"/proc/{daemon.pid}/fdinfo/{number}").read_text(), re.MULTILINE)
+    return not int(flags[1], 8) & os.O_NONBLOCK
+
+
+def is_listening(target):
+    return any(target == f"socket:[{inode}]" for _, _, state, inode in harness.tcp_rows() if state == "0A")
+
+
+def test_a_program_that_made_its_sockets_non_blocking_keeps_them_so_beside_later_copies(session):
+    daemon = session.start(mode_pool(session))
+    assert not waits_in_accept(daemon)
+    (session.folder / "leave").touch()
+    first, second = daemon.workers("run").values()
+    mark = daemon.log.mark()
+    daemon.expect(rf"pid={second}: program killed by signal 9")
+    os.kill(second, signal.SIGKILL)
+    daemon.wait(r"run/\S+ gen=1 pid=\d+: ready after", mark)
+    assert not is_gone(first) and not waits_in_accept(daemon)
+    daemon.reload()
+    assert not waits_in_accept(daemon)
+
+
+def test_another_program_gets_its_sockets_as_its_pool_says(session):
+    daemon = session.start(mode_pool(session))
+    (session.folder / "leave").touch()
+    daemon.reload(mode_pool(session, ["another"]))
+    assert waits_in_accept(daemon)
+    daemon.reload(mode_pool(session, ["another"], nonblocking=True))
+    assert not waits_in_accept(daemon)
+
+
+def test_a_reload_that_fails_leaves_the_sockets_of_those_who_serve_as_they_were(session):
+    pool = table("pool.run", listen=["127.0.0.1:0"], workers=2, respond={"body": "still there"})
+    daemon = session.start(pool)
+    assert not waits_in_accept(daemon)
+    daemon.expect("program exited with status 9")  # by the second one, maybe after the verdict
+    lines = daemon.reload_fails(exec_pool("exit 9", style="listener", ready="1s"))
+    assert any("program exited with status 9" in line for line in lines)
+    assert not waits_in_accept(daemon)
+    assert get(daemon.address("run")).body == b"still there"
+
+
+def test_workers_that_follow_a_program_never_wait_in_accept(session):
+    daemon = session.start(listener_pool(session, ["READY=1"], ready="notify", pool={"workers": 1}))
+    assert waits_in_accept(daemon)
+    daemon.reload(table("pool.run", listen=["127.0.0.1:0"], workers=2, respond={"body": "by prongd"}))
+    assert not waits_in_accept(daemon)
+    daemon.wait(r"gen=1 pid=\d+: program killed by signal 15")
+    assert get(daemon.address("run")).body == b"by prongd"
+    daemon.reload(exec_pool("echo $$"))
+    assert not waits_in_accept(daemon)
+    daemon.wait(r"gen=2 pid=\d+: exited with status 0", count=2)
+    daemon.note_baseline()  # spares need more descriptors
 
 
 # --------------------------------------------------------------------------------------------------------------- stop

@@ -99,9 +99,9 @@ def nginx(folder, port):
     path = need_program("nginx")
     config = folder / "nginx.conf"
     config.write_text(NGINX.replace("FOLDER", str(folder)).replace("PORT", str(port)))
-    # nginx has a variable of its own for inherited sockets, and calls its graceful stop QUIT.
+    # nginx has a variable of its own for inherited sockets, which it takes as they are, and calls its graceful stop QUIT.
     return {"command": [path, "-p", str(folder), "-c", str(config)], "env": {"NGINX": "3;"}, "stop_signal": "QUIT",
-            "ready": "300ms"}
+            "nonblocking": True, "ready": "300ms"}
 
 
 @pytest.mark.parametrize("server", [asyncio_server, gunicorn, node, nginx])
