@@ -248,19 +248,11 @@ TEST_CASE("a program that accepts by itself gets the sockets by systemd's protoc
   const std::string report = worker.errors();
   CAPTURE(report);
   CHECK(report.starts_with("1 shop @notify\nown\n0 1 2 3 4 flags:"));  // 4: ls itself
-  CHECK(report.contains("flags:\t02\n"));                              // O_RDWR alone: blocking, no CLOEXEC
+  CHECK(report.contains("flags:\t04002\n"));                           // no CLOEXEC; O_NONBLOCK as they came
   CHECK(report.contains("SigBlk:\t0000000000000000\n"));
   CHECK(report.contains("SigIgn:\t0000000000000000\n"));
   CHECK(report.ends_with("/dev/null\n"));
   CHECK(worker.wait() == "status 0");
-}
-
-TEST_CASE("the sockets that a program inherits are non-blocking if it is asked for") {
-  config::ExecConfig exec = shell("grep flags /proc/self/fdinfo/3");
-  exec.style = config::ExecStyle::kListener;
-  exec.nonblocking = true;
-  Worker worker{exec};
-  CHECK(worker.errors() == "flags:\t04002\n");
 }
 
 TEST_CASE("a socket's name is the one that systemd gave, else the pool's") {
