@@ -110,7 +110,7 @@ class Checker {
       const std::string name = "pool." + pool.name;
       check_user(pool, name);
       check_concurrency(pool, name);
-      check_retirement(pool, name);
+      check_needs(pool, name);
       for (std::size_t i = 0; i < pool.listen.size(); ++i)
         check_listener(pool.listen[i], fmt::format("{}.listen[{}]", name, i));
       // An empty path is one that the reader has told about.
@@ -183,7 +183,7 @@ class Checker {
   }
 
   // Keys that do nothing without another one.
-  void check_retirement(const PoolConfig& pool, const std::string& name) {
+  void check_needs(const PoolConfig& pool, const std::string& name) {
     const auto needs = [&](const char* key, const char* other, bool is_there) {
       const Position* written = config_.position_of(name + '.' + key);
       if (written != nullptr && !is_there)
@@ -195,6 +195,8 @@ class Checker {
           pool.max_lifetime > Duration::zero() || pool.max_lifetime_jitter == Duration::zero());
     needs("memory_measure", "max_memory", pool.max_memory.has_value());
     needs("memory_grace", "max_memory", pool.max_memory.has_value());
+    needs("forwarded", "trusted_proxies",
+          !pool.trusted_proxies.empty() || runs_streams(pool.app) || std::holds_alternative<ExecConfig>(pool.app));
   }
 
   void check_listener(const ListenerConfig& listener, const std::string& name) {
@@ -219,7 +221,8 @@ class Checker {
     };
     if (std::holds_alternative<ExecConfig>(pool.app)) return;  // check_keys_fit()
     if (!runs_streams(pool.app)) return refuse("stream", "the pool speaks HTTP");
-    for (const char* key : {"http", "access_log", "static_map", "path_prefix"}) refuse(key, "the pool speaks no HTTP");
+    for (const char* key : {"http", "access_log", "static_map", "path_prefix", "trusted_proxies", "forwarded"})
+      refuse(key, "the pool speaks no HTTP");
   }
 
   void check_app(const EchoConfig& /*app*/, const PoolConfig& /*pool*/, const std::string& /*name*/) {}

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -82,6 +83,14 @@ using NamedTexts = std::vector<std::pair<std::string, std::string>>;
 enum class UnderscoreHeaders : std::uint8_t { kDrop, kRefuse };
 inline constexpr EnumText<UnderscoreHeaders, 2> kUnderscoreHeadersText{
     {{{UnderscoreHeaders::kDrop, "drop"}, {UnderscoreHeaders::kRefuse, "refuse"}}}};
+
+// Which headers of a trusted proxy tell of the client.
+enum class Forwarded : std::uint8_t { kXForwarded, kForwarded };
+inline constexpr EnumText<Forwarded, 2> kForwardedText{
+    {{{Forwarded::kXForwarded, "x-forwarded"}, {Forwarded::kForwarded, "forwarded"}}}};
+
+// The entry of trusted_proxies that stands for all peers over UNIX sockets.
+inline constexpr std::string_view kUnixPeers = "unix";
 
 // Table `http`: limits of the protocol.
 struct HttpConfig {
@@ -217,8 +226,10 @@ struct PoolConfig {
   Duration memory_grace = std::chrono::seconds{60};  // a worker younger than this does not retire for its memory
   std::uint32_t max_unavailable = 1;                 // workers of the pool that leave at once
   HttpConfig http = {};
-  NamedTexts static_map = {};    // prefix of the path -> folder; see config/check_paths.hpp
-  std::string path_prefix = {};  // what the application stands below; empty: nothing
+  NamedTexts static_map = {};                     // prefix of the path -> folder; see config/check_paths.hpp
+  std::string path_prefix = {};                   // what the application stands below; empty: nothing
+  std::vector<std::string> trusted_proxies = {};  // networks as net/network.hpp parses them, and kUnixPeers
+  Forwarded forwarded = Forwarded::kXForwarded;
   StreamConfig stream = {};
   std::optional<AccessLogConfig> access_log = {};
   AppConfig app = {};

@@ -30,6 +30,9 @@ constexpr const auto& text_table(MemoryMeasure /*type*/) {
 constexpr const auto& text_table(UnderscoreHeaders /*type*/) {
   return kUnderscoreHeadersText;
 }
+constexpr const auto& text_table(Forwarded /*type*/) {
+  return kForwardedText;
+}
 constexpr const auto& text_table(Symlinks /*type*/) {
   return kSymlinksText;
 }

@@ -624,6 +624,17 @@ constexpr std::array kPoolKeys{
         .example = R"("/shop")",
         .doc = "Where the application stands: it sees paths without this prefix, and requests for other paths are "
                "answered with 404; see [paths](http.md#an-application-below-a-prefix)."},
+    Key{.name = "trusted_proxies",
+        .access = member<&PoolConfig::trusted_proxies>(),
+        .range = {0, 256},
+        .example = R"(["10.0.0.0/8", "::1", "unix"])",
+        .doc = "Peers whose word is taken for the client's address, scheme and host: addresses, networks, and `unix` "
+               "for whoever comes over a UNIX socket; see [proxies](http.md#behind-a-proxy)."},
+    Key{.name = "forwarded",
+        .access = member<&PoolConfig::forwarded>(),
+        .example = R"("forwarded")",
+        .doc = "Which headers of a trusted proxy are believed: X-Forwarded-For, -Proto and -Host (`x-forwarded`), or "
+               "Forwarded (RFC 7239). Never both: what a proxy does not write, it passes on as the client sent it."},
     Key{.name = "stream",
         .access = table<&PoolConfig::stream>(),
         .section = &kStream,

@@ -105,8 +105,10 @@ constexpr std::array<std::string_view, 9> kExecPoolKeys{
 // Keys that say something only together with another one.
 bool fits_application(std::string_view name, const PoolConfig& pool) {
   if (name == "stream") return runs_streams(pool.app);
-  if (name == "http" || name == "access_log" || name == "static_map" || name == "path_prefix")
+  if (name == "http" || name == "access_log" || name == "static_map" || name == "path_prefix" ||
+      name == "trusted_proxies")
     return !runs_streams(pool.app);
+  if (name == "forwarded") return !runs_streams(pool.app) && !pool.trusted_proxies.empty();
   if (name == "threads") return pool.concurrency == Concurrency::kThread;
   if (name == "request_timeout") return pool.concurrency != Concurrency::kEvent;
   if (name == "max_requests_jitter") return pool.max_requests > 0;

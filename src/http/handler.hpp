@@ -13,6 +13,7 @@
 
 #include "http/headers.hpp"
 #include "http/request_body.hpp"
+#include "net/ip_address.hpp"
 #include "net/output.hpp"
 #include "os/clock.hpp"
 
@@ -20,6 +21,8 @@ namespace prong::http {
 
 using net::FileBody;
 using net::SharedText;
+
+struct ProxyTrust;
 
 // One request that has arrived as far as the handler asked for. The views live until the handler returns.
 struct Request {
@@ -36,6 +39,9 @@ struct Request {
   // The whole body when body_use() asked for it, empty for a request without one; may be moved from. nullptr while
   // body_use() is asked, and when it did not ask.
   RequestBody* body = nullptr;
+  net::Endpoint peer = {};              // the other end of the connection: the client, or a proxy
+  net::Endpoint listener = {};          // what it was accepted from, often the address of all interfaces
+  const ProxyTrust* proxies = nullptr;  // the peer is a proxy that is trusted: for origin_of() (http/origin.hpp)
   // Names the connection to whoever owns it: where an answer that comes later belongs.
   std::uint64_t connection = 0;
 };

@@ -50,27 +50,6 @@ bool is_host_char(char byte, bool bracketed) {
   return kNameChars[static_cast<unsigned char>(byte)];
 }
 
-// uri-host [ ":" port ] of RFC 9110 section 7.2. An empty host is one: the client knows no name.
-bool is_valid_host(std::string_view host) {
-  const bool bracketed = host.starts_with('[');
-  const std::size_t name_end = bracketed ? host.find(']') : host.find(':');
-  if (bracketed && name_end == std::string_view::npos) return false;
-  std::string_view name = host.substr(0, name_end);
-  std::string_view rest = name_end == std::string_view::npos ? "" : host.substr(name_end);
-  if (bracketed) {
-    name.remove_prefix(1);
-    rest.remove_prefix(1);
-    if (name.empty()) return false;
-  }
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    if (is_host_char(name[i], bracketed)) continue;
-    if (bracketed || name[i] != '%' || i + 2 >= name.size() || !is_hex(name[i + 1]) || !is_hex(name[i + 2]))
-      return false;
-    i += 2;
-  }
-  return rest.empty() || (rest.starts_with(':') && std::ranges::all_of(rest.substr(1), is_digit));
-}
-
 Target split_path(std::optional<std::string_view> host, std::string_view path_and_query) {
   const std::size_t mark = path_and_query.find('?');
   const std::string_view path = path_and_query.substr(0, mark);
@@ -201,6 +180,26 @@ bool apply_policy(std::string_view bytes, RequestHead& head, UnderscoreNames pol
 }
 
 }  // namespace
+
+bool is_valid_host(std::string_view host) {
+  const bool bracketed = host.starts_with('[');
+  const std::size_t name_end = bracketed ? host.find(']') : host.find(':');
+  if (bracketed && name_end == std::string_view::npos) return false;
+  std::string_view name = host.substr(0, name_end);
+  std::string_view rest = name_end == std::string_view::npos ? "" : host.substr(name_end);
+  if (bracketed) {
+    name.remove_prefix(1);
+    rest.remove_prefix(1);
+    if (name.empty()) return false;
+  }
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (is_host_char(name[i], bracketed)) continue;
+    if (bracketed || name[i] != '%' || i + 2 >= name.size() || !is_hex(name[i + 1]) || !is_hex(name[i + 2]))
+      return false;
+    i += 2;
+  }
+  return rest.empty() || (rest.starts_with(':') && std::ranges::all_of(rest.substr(1), is_digit));
+}
 
 std::expected<CheckedHead, std::uint16_t> check_head(std::string_view bytes, RequestHead& head, const Limits& limits) {
   if (!is_head(bytes, head)) return std::unexpected(kBadRequest);

@@ -46,6 +46,9 @@ struct CheckedHead {
 [[nodiscard]] std::expected<CheckedHead, std::uint16_t> check_head(std::string_view bytes, RequestHead& head,
                                                                    const Limits& limits);
 
+// uri-host [ ":" port ] of RFC 9110 section 7.2. An empty host is one: the client knows no name.
+[[nodiscard]] bool is_valid_host(std::string_view host);
+
 // The request of a head that was checked. Views into `bytes` and `head`.
 [[nodiscard]] Request make_request(std::string_view bytes, const RequestHead& head);
 

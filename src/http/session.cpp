@@ -249,6 +249,9 @@ Request Session::request_at(const Cursor& cursor) const {
     std::optional<RequestBody>& kept = intake_->kept;
     if (kept) request.body = &*kept;
   }
+  request.peer = context_.peer;
+  request.listener = context_.listener;
+  request.proxies = context_.proxies;
   request.connection = context_.connection;
   return request;
 }
@@ -287,6 +290,8 @@ void Session::refuse(const Cursor& cursor, std::uint16_t status) {
   const std::string_view bytes = text_of(cursor.request());
   Request request{.method = bytes.substr(head.method.offset, head.method.size),
                   .version_minor = head.version_minor,
+                  .peer = context_.peer,
+                  .listener = context_.listener,
                   .connection = context_.connection};
   if (parser_.knows_version()) request.target = bytes.substr(head.target.offset, head.target.size);
   send(request, error_response(status), AfterAnswer::kClose);

@@ -37,6 +37,9 @@ class Session final : public net::Conversation {
     Observer* observer = nullptr;  // may be nullptr
     Clock clock = wall_clock;      // the time of the Date field
     std::uint64_t connection = 0;  // Request::connection
+    net::Endpoint peer = {};       // Request::peer, and so on
+    net::Endpoint listener = {};
+    const ProxyTrust* proxies = nullptr;  // nullptr: the peer is not trusted
   };
   explicit Session(const Context& context);
 

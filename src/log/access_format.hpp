@@ -28,6 +28,9 @@ enum class AccessField : std::uint8_t {
   kLiteral,  // text of the pattern
   kClient,
   kClientPort,
+  kPeer,
+  kPeerPort,
+  kScheme,
   kListener,
   kTime,
   kTimeCommon,

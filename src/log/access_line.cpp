@@ -168,6 +168,12 @@ void AccessLineMaker::append_early(Writer& writer, const Part& part, const Acces
       return writer.text(escape, record.client);
     case AccessField::kClientPort:
       return writer.number(escape, record.client_port, record.client_port != 0);
+    case AccessField::kPeer:
+      return writer.text(escape, record.peer);
+    case AccessField::kPeerPort:
+      return writer.number(escape, record.peer_port, record.peer_port != 0);
+    case AccessField::kScheme:
+      return writer.text(escape, record.scheme);
     case AccessField::kListener:
       return writer.text(escape, record.listener);
     case AccessField::kTime:

@@ -41,6 +41,9 @@ class HeaderLookup {
 struct AccessRecord {
   std::string_view client = {};                     // its address without a port: "192.0.2.7", "2001:db8::1"
   std::uint16_t client_port = 0;                    // 0: it has none
+  std::string_view peer = {};                       // who has the connection: the client, or a proxy
+  std::uint16_t peer_port = 0;                      // 0: it has none
+  std::string_view scheme = {};                     // "http" or "https"
   std::string_view listener = {};                   // the address that was accepted from, as the configuration names it
   std::string_view method = {};                     // empty when the request line could not be read
   std::string_view target = {};                     // as it was sent

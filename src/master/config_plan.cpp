@@ -8,6 +8,7 @@
 
 #include "config/check.hpp"
 #include "log/access_format.hpp"
+#include "net/network.hpp"
 #include "os/users.hpp"
 
 namespace prong::master {
@@ -90,6 +91,22 @@ void check_access_log(const config::Config& config, const config::PoolConfig& po
   diagnostics.push_back({*position, fmt::format("{}: {}", name, format.error().message), format.error().hint});
 }
 
+// Proxies that are no addresses; net/ knows which.
+void check_proxies(const config::Config& config, const config::PoolConfig& pool,
+                   std::vector<config::Diagnostic>& diagnostics) {
+  for (std::size_t i = 0; i < pool.trusted_proxies.size(); ++i) {
+    const std::string& proxy = pool.trusted_proxies[i];
+    if (proxy.empty() || proxy == config::kUnixPeers) continue;  // an empty one was wrong, which the reader has told
+    auto network = net::Network::parse(proxy);
+    if (network) continue;
+    const config::Position* const written =
+        config.position_of(fmt::format("pool.{}.trusted_proxies[{}]", pool.name, i));
+    diagnostics.push_back({written != nullptr ? *written : pool.position,
+                           fmt::format("pool.{}.trusted_proxies: {}", pool.name, network.error().message),
+                           network.error().hint});
+  }
+}
+
 // That user and group exist is config::check()'s finding; a failure here would only repeat it.
 std::optional<os::Identity> identity_of(const config::PoolConfig& pool) {
   if (pool.user.empty() && pool.group.empty()) return std::nullopt;
@@ -112,6 +129,7 @@ Planned plan_config(const ConfigSource& source) {
     planned.plan.listeners.push_back(planner.plan(pool));
     planned.plan.identities.push_back(identity_of(pool));
     check_access_log(*loaded.config, pool, planned.diagnostics);
+    check_proxies(*loaded.config, pool, planned.diagnostics);
   }
   config::sort_diagnostics(planned.diagnostics, loaded.config->sources);
   planned.plan.config = std::move(loaded.config);

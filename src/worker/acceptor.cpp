@@ -25,6 +25,8 @@ Acceptor::Acceptor(os::Epoll& epoll, const std::vector<ipc::InheritedListener>& 
   for (const ipc::InheritedListener& listener : listeners) {
     listeners_.push_back({.fd = os::UniqueFd{listener.fd}, .number = listener.number});
     addresses_.push_back(listener.address);
+    const auto bound = os::local_address(listener.fd);
+    endpoints_.push_back(bound ? net::Endpoint::of(*bound) : net::Endpoint{});
   }
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "ipc/inheritance.hpp"
+#include "net/ip_address.hpp"
 #include "os/clock.hpp"
 #include "os/epoll.hpp"
 #include "os/socket.hpp"
@@ -56,6 +57,9 @@ class Acceptor {
   [[nodiscard]] bool owns(std::uint64_t key) const;
   // The listener's address, as the configuration names it. Lives as long as the acceptor.
   [[nodiscard]] const std::string& address(std::uint64_t key) const { return addresses_[key - first_key_]; }
+
+  // The same as it is bound; of a UNIX socket nothing.
+  [[nodiscard]] const net::Endpoint& endpoint(std::uint64_t key) const { return endpoints_[key - first_key_]; }
 
   // Closes all listeners. First hands each connection that waits on the listeners named in `serve_backlog` (bits of
   // InheritedListener::number) to `take(accepted, key)`, which returns false when no more is wanted. Bounded: clients
@@ -96,6 +100,7 @@ class Acceptor {
   std::uint64_t first_key_;
   std::vector<Shared> listeners_;
   std::vector<std::string> addresses_;  // stay when the listeners are closed: connections refer to them
+  std::vector<net::Endpoint> endpoints_;
   Mode mode_ = Mode::kPaused;
   std::optional<os::TimePoint> paused_until_;
 };

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "http/origin.hpp"
 #include "net/address.hpp"
+#include "net/ip_address.hpp"
 
 namespace prong::worker {
 namespace {
@@ -15,8 +17,8 @@ constexpr std::size_t kMostEntriesKept = 4;
 
 AnswerLog::AnswerLog(log::AccessLog& log, const Peer& peer)
     : log_(&log),
-      client_(net::host_text(peer.address)),
-      client_port_(net::port_of(peer.address)),
+      peer_(net::host_text(peer.address)),
+      peer_port_(net::port_of(peer.address)),
       listener_(peer.listener),
       connection_(peer.number) {
   if (peer.queue_time) queue_us_ = static_cast<std::uint64_t>(peer.queue_time->count());
@@ -33,16 +35,22 @@ void AnswerLog::note_request() {
 void AnswerLog::answer_begins(const http::Request& request, const http::Response& response, std::uint64_t begin,
                               std::uint64_t body_begin) {
   const bool was_read = !request.target.empty();
+  const http::Origin origin = http::origin_of(request);
+  const bool is_peer = origin.client == request.peer;
+  const std::string believed = is_peer ? std::string() : net::to_text(origin.client.address);
   entries_.push_back(
-      {.line = log_->begin({.client = client_,
-                            .client_port = client_port_,
+      {.line = log_->begin({.client = is_peer ? std::string_view(peer_) : believed,
+                            .client_port = is_peer ? peer_port_ : origin.client.port,
+                            .peer = peer_,
+                            .peer_port = peer_port_,
+                            .scheme = http::to_text(origin.scheme),
                             .listener = listener_,
                             .method = was_read ? request.method : std::string_view(),
                             .target = request.target,
                             .path = request.path,
                             .query = request.query,
                             .protocol_minor = was_read ? std::optional(request.version_minor) : std::nullopt,
-                            .host = request.host,
+                            .host = origin.host,
                             .status = response.status,
                             .connection = connection_,
                             .request_number = ++requests_,

@@ -12,6 +12,7 @@
 
 #include "http/observer.hpp"
 #include "log/access_log.hpp"
+#include "net/ip_address.hpp"
 #include "os/clock.hpp"
 #include "os/socket.hpp"
 
@@ -20,8 +21,9 @@ namespace prong::worker {
 // Whose connection it is, and where it came in.
 struct Peer {
   os::SocketAddress address = {};
-  std::string_view listener = {};  // as the configuration names it; outlives the connection
-  std::uint64_t number = 0;        // of the worker's connections, from 1
+  std::string_view listener = {};    // as the configuration names it; outlives the connection
+  net::Endpoint accepted_from = {};  // the same as it is bound
+  std::uint64_t number = 0;          // of the worker's connections, from 1
   // From the client's first bytes to accept(); nothing: not known (a UNIX socket).
   std::optional<std::chrono::microseconds> queue_time = {};
 };
@@ -54,8 +56,8 @@ class AnswerLog final : public http::Observer {
   void finish(Entry& entry, std::uint64_t end, log::Completeness completeness, os::TimePoint now);
 
   log::AccessLog* log_;
-  std::string client_;
-  std::uint16_t client_port_;
+  std::string peer_;
+  std::uint16_t peer_port_;
   std::string_view listener_;
   std::uint64_t connection_;
   std::optional<std::uint64_t> queue_us_;  // of the next answer

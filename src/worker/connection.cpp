@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "http/origin.hpp"
 #include "http/response.hpp"
 #include "net/address.hpp"
 #include "os/file.hpp"
@@ -22,6 +23,18 @@ constexpr std::uint64_t kLargestTurn = 2 * kLargestFilePart;
 // Files up to this are copied to a peer on this machine.
 constexpr std::uint64_t kLargestCopied = 128ULL << 10U;
 
+http::Session::Context session_context(const Service& service, std::uint64_t key, const Peer& peer,
+                                       http::Observer* observer) {
+  http::Session::Context context{.handler = service.handler,
+                                 .limits = service.limits,
+                                 .observer = observer,
+                                 .connection = key,
+                                 .peer = net::Endpoint::of(peer.address),
+                                 .listener = peer.accepted_from};
+  if (service.proxies != nullptr && service.proxies->trusts(context.peer.address)) context.proxies = service.proxies;
+  return context;
+}
+
 }  // namespace
 
 Connection::Connection(os::UniqueFd socket, std::uint64_t key, const Service& service, const Peer& peer)
@@ -32,8 +45,7 @@ Connection::Connection(os::UniqueFd socket, std::uint64_t key, const Service& se
       answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)),
       conversation_(nullptr) {
   if (service.streams == nullptr && service.stream_threads == nullptr)
-    conversation_ = &storage_.emplace<http::Session>(http::Session::Context{
-        .handler = service.handler, .limits = service.limits, .observer = answer_log_.get(), .connection = key});
+    conversation_ = &storage_.emplace<http::Session>(session_context(service, key, peer, answer_log_.get()));
   else
     conversation_ =
         &storage_.emplace<StreamSession>(StreamSession::Context{.handler = service.streams,

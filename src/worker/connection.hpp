@@ -40,7 +40,8 @@ struct Service {
   ApplicationThreads* stream_threads = nullptr;
   std::size_t stream_buffer = 1;  // of one stream, bytes that may wait to be sent before reading stops
   const http::Limits* limits = nullptr;
-  log::AccessLog* access_log = nullptr;  // nullptr: the pool has none
+  log::AccessLog* access_log = nullptr;       // nullptr: the pool has none
+  const http::ProxyTrust* proxies = nullptr;  // nullptr: no peer is trusted
   // How many bytes a client has to send of a body, and to take of an answer, while one deadline runs. At least 1.
   std::uint64_t body_quota = 1;
   std::uint64_t send_quota = 1;

@@ -45,6 +45,19 @@ http::Limits to_limits(const config::HttpConfig& from) {
           .server_header = from.server_header};
 }
 
+// That each is one was checked by the master.
+http::ProxyTrust to_trust(const config::PoolConfig& pool) {
+  http::ProxyTrust trust{.kind = pool.forwarded == config::Forwarded::kForwarded ? http::ForwardedKind::kForwarded
+                                                                                 : http::ForwardedKind::kXForwarded};
+  for (const std::string& proxy : pool.trusted_proxies) {
+    if (proxy == config::kUnixPeers)
+      trust.unix_peers = true;
+    else if (auto network = net::Network::parse(proxy))
+      trust.networks.push_back(*network);
+  }
+  return trust;
+}
+
 // What has to move in each `round` for that many bytes per second.
 std::uint64_t quota(ByteSize per_second, Duration round) {
   constexpr std::uint64_t kMillisecondsPerSecond = 1'000;
@@ -127,6 +140,7 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       channel_(std::move(channel)),
       application_(application),
       limits_(to_limits(pool.http)),
+      proxies_(to_trust(pool)),
       access_log_(std::move(access_log)),
       service_{.handler = application.handler,
                .streams = application.streams,
@@ -134,6 +148,7 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
                .stream_buffer = static_cast<std::size_t>(pool.stream.buffer.bytes),
                .limits = &limits_,
                .access_log = access_log_.get(),
+               .proxies = pool.trusted_proxies.empty() ? nullptr : &proxies_,
                .body_quota = quota(pool.http.min_body_rate, pool.http.body_timeout),
                .send_quota = patience_of(pool).send_quota,
                .file_buffer = file_buffer_},

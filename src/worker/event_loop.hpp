@@ -14,6 +14,7 @@
 #include "config/config.hpp"
 #include "http/handler.hpp"
 #include "http/limits.hpp"
+#include "http/origin.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/inheritance.hpp"
 #include "log/access_log.hpp"
@@ -105,6 +106,7 @@ class EventLoop {
   ipc::Channel channel_;
   Application application_;
   http::Limits limits_;
+  http::ProxyTrust proxies_;
   std::unique_ptr<log::AccessLog> access_log_;  // nullptr: the pool has none
   Service service_;
   ipc::WorkerCell* cell_;

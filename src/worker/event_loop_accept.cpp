@@ -113,6 +113,7 @@ bool EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) 
   ipc::WorkerCell::add(cell_->connections, 1);
   Peer peer{.address = accepted.peer,
             .listener = acceptor_.address(listener),
+            .accepted_from = acceptor_.endpoint(listener),
             .number = cell_->connections.load(std::memory_order_relaxed)};
   if (access_log_) peer.queue_time = os::time_since_data(accepted.fd.get());
   Connection& connection = connections_.add(std::move(accepted.fd), service_, peer);

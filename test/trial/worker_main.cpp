@@ -11,6 +11,7 @@
 //   /numbers?bytes=5000000                             a streamed body: "0000000\n0000001\n" and so on
 //   /breaks?parts=2                                    a streamed body that fails after so many parts
 //   /keep?mib=10 allocates that much and keeps it
+//   /origin      client, its port, scheme, host, peer, port of the listener, parted by blanks
 //
 // Takes the place of `echo` as well: a client that has sent one of these words (and nothing behind it yet) gets
 //   flood   10 MB, as it takes them                    hang    no answer, for ever
@@ -37,6 +38,7 @@
 
 #include "app/stream.hpp"
 #include "http/handler.hpp"
+#include "http/origin.hpp"
 #include "worker/application.hpp"
 #include "worker/worker.hpp"
 
@@ -125,6 +127,7 @@ class Trial final : public http::Handler {
     if (path == "/") return text("ok");
     if (path == "/pid") return text(std::to_string(::getpid()));
     if (path == "/thread") return text(::gettid() == ::getpid() ? "main" : std::to_string(::gettid()));
+    if (path == "/origin") return text(origin_text(request));
     if (path == "/sleep") return pause(asked("ms", 1'000)), text("ok");
     if (path == "/burn") return burn(asked("ms", 50)), text("ok");
     if (path == "/body" || path == "/size") return with_body(request);
@@ -142,6 +145,12 @@ class Trial final : public http::Handler {
 
  private:
   static http::Answer text(std::string body) { return http::Response{.body = std::move(body)}; }
+  static std::string origin_text(const http::Request& request) {
+    const http::Origin origin = http::origin_of(request);
+    return net::to_text(origin.client.address) + ' ' + std::to_string(origin.client.port) + ' ' +
+           std::string(http::to_text(origin.scheme)) + ' ' + std::string(origin.host) + ' ' +
+           net::to_text(request.peer.address) + ' ' + std::to_string(request.listener.port);
+  }
   static http::Answer with_body(const http::Request& request) {
     if (request.body == nullptr) return text("0");
     if (request.path == "/size") return text(std::to_string(request.body->size()));

@@ -37,6 +37,9 @@ inline const Headers& sample_response() {
 inline AccessRecord sample_record() {
   return {.client = "192.0.2.7",
           .client_port = 50'123,
+          .peer = "10.0.0.1",
+          .peer_port = 40'000,
+          .scheme = "https",
           .listener = "0.0.0.0:80",
           .method = "GET",
           .target = "/a/b?x=1",

@@ -177,7 +177,7 @@ TEST_CASE("each mistake in a pool is told at its place with what to write instea
       {"http = { idle_timout = \"3s\" }",
        R"(t.toml:4:10: error: unknown key "idle_timout" in pool.a.http; did you mean "idle_timeout"?)"},
       {"\"\\u0007\" = 1",
-       R"(t.toml:4:1: error: unknown key "\\x07" in pool.a; known here: listen, workers, concurrency, threads, request_timeout, max_connections, user, group, umask, start_timeout, start_attempts, graceful_timeout, max_backoff, max_requests, max_requests_jitter, max_lifetime, max_lifetime_jitter, max_memory, memory_measure, memory_grace, max_unavailable, rlimits, http, static_map, path_prefix, stream, access_log, static, respond, echo, exec)"},
+       R"(t.toml:4:1: error: unknown key "\\x07" in pool.a; known here: listen, workers, concurrency, threads, request_timeout, max_connections, user, group, umask, start_timeout, start_attempts, graceful_timeout, max_backoff, max_requests, max_requests_jitter, max_lifetime, max_lifetime_jitter, max_memory, memory_measure, memory_grace, max_unavailable, rlimits, http, static_map, path_prefix, trusted_proxies, forwarded, stream, access_log, static, respond, echo, exec)"},
       // later versions
       {"wsgi = { app = \"a:b\" }",
        R"(t.toml:4:1: error: "wsgi" in pool.a is not part of this version; this version runs: static, respond, echo, exec)"},

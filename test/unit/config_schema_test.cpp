@@ -77,6 +77,7 @@ Config example_of_respond() {
   // So that all keys of a pool are tried.
   config.pools.front().concurrency = Concurrency::kThread;
   config.pools.front().max_requests = 1;
+  config.pools.front().trusted_proxies = {"unix"};
   config.pools.front().max_lifetime = Duration{1};
   config.pools.front().max_memory = ByteSize{1U << 30U};
   return config;
@@ -210,8 +211,8 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
     }
   });
   struct Count {
-    std::size_t operator()(const StaticConfig& /*app*/) const { return 71; }
-    std::size_t operator()(const RespondConfig& /*app*/) const { return 66; }
+    std::size_t operator()(const StaticConfig& /*app*/) const { return 72; }
+    std::size_t operator()(const RespondConfig& /*app*/) const { return 68; }
     std::size_t operator()(const EchoConfig& /*app*/) const { return 38; }
     std::size_t operator()(const ExecConfig& /*app*/) const { return 35; }
   };

@@ -25,8 +25,8 @@ std::string error_of(std::string_view format) {
 // A record whose fields all have the same bytes.
 AccessRecord record_of(std::string_view value, const test::Headers& headers) {
   AccessRecord record = sample_record();
-  for (std::string_view* field :
-       {&record.client, &record.listener, &record.method, &record.target, &record.path, &record.query, &record.host})
+  for (std::string_view* field : {&record.client, &record.peer, &record.scheme, &record.listener, &record.method,
+                                  &record.target, &record.path, &record.query, &record.host})
     *field = value;
   record.request_headers = record.response_headers = HeaderLookup::of(headers);
   return record;
@@ -70,6 +70,9 @@ TEST_CASE("each field of a pattern becomes its value") {
   };
   const auto c = GENERATE(values<Case>({{"{client}", "192.0.2.7"},
                                         {"{client_port}", "50123"},
+                                        {"{peer}", "10.0.0.1"},
+                                        {"{peer_port}", "40000"},
+                                        {"{scheme}", "https"},
                                         {"{listener}", "0.0.0.0:80"},
                                         {"{time}", "2026-02-03T04:05:06.789+01:00"},
                                         {"[{time_common}]", "[03/Feb/2026:04:05:06 +0100]"},
@@ -113,7 +116,7 @@ TEST_CASE("this test and the formats know the same fields") {
     CHECK(error_of("{" + std::string{name} + "}") == "(no error)");
     CHECK((prefix.ends_with(':') || prefix == name));
   }
-  CHECK(access_field_names().size() == 29);
+  CHECK(access_field_names().size() == 32);
 }
 
 TEST_CASE("what is not known is a dash, and null in json") {
@@ -172,12 +175,14 @@ TEST_CASE("json has every field but those that repeat others, with types") {
                                {"pid", 99},
                                {"connection", 17},
                                {"request_number", 3}});
-  CHECK(json.size() == access_field_names().size() - 4);  // time_common, request, header:NAME, response:NAME
+  CHECK(json.size() ==
+        access_field_names().size() - 7);  // time_common, request, peer and two more, header:NAME, response:NAME
 }
 
 TEST_CASE("a mistake in a pattern is told with its place and what is known") {
   const std::string all =
-      "the fields are time, time_unix, time_common, client, client_port, listener, request, method, target, path, "
+      "the fields are time, time_unix, time_common, client, client_port, peer, peer_port, scheme, listener, request, "
+      "method, target, path, "
       "query, protocol, host, referer, user_agent, status, body_bytes, bytes, complete, service_us, queue_us, pool, "
       "worker, generation, pid, connection, request_number, header:NAME, response:NAME";
   CHECK(error_of("{status} {clinet}") ==
@@ -285,7 +290,7 @@ TEST_CASE("whatever the bytes are, a line is one line of its columns") {
     for (const std::string& line : {combined, bare, json}) good = good && count(line, '\n') == 1 && line.back() == '\n';
     good = good && count(bare, '|') == 4 && count(bare, ' ') == 1 && count(bare, '"') == 0;
     const auto parsed = nlohmann::json::parse(json, nullptr, false);
-    good = good && !parsed.is_discarded() && parsed.size() == access_field_names().size() - 4;
+    good = good && !parsed.is_discarded() && parsed.size() == access_field_names().size() - 7;
     // Quotes that are not behind a backslash.
     std::string outside;
     for (std::size_t at = 0; at < combined.size(); ++at) {

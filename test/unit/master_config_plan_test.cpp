@@ -102,6 +102,24 @@ TEST_CASE("a program may speak first, so its connections are not held back unles
   CHECK(defer_accept("{ address = \"127.0.0.1:80\", defer_accept = \"2s\" }", exec) == Duration{2'000});
 }
 
+TEST_CASE("a trusted proxy that is no network is told at its place, with what to write") {
+  const auto errors = [](const std::string& proxies) {
+    return errors_of(pool("a", "\"127.0.0.1:80\"") + "trusted_proxies = [" + proxies + "]\n");
+  };
+  CHECK(errors(R"("10.0.0.0/8", "::1", "unix", "192.0.2.7")") == Texts{});
+  CHECK(errors(R"("unix", "10.0.0.1/8")") ==
+        Texts{"t.toml:4:28: error: pool.a.trusted_proxies: \"10.0.0.1/8\" has bits that are not those of the network; "
+              "write \"10.0.0.0/8\" for the network, or \"10.0.0.1\" for the one address"});
+  const Texts found = errors(R"("proxy.example")");
+  REQUIRE(found.size() == 1);
+  CHECK_THAT(found[0],
+             Catch::StartsWith("t.toml:4:20: error: pool.a.trusted_proxies: \"proxy.example\" is no IP address"));
+  CHECK(
+      errors_of(pool("a", "\"127.0.0.1:80\"") + "forwarded = \"forwarded\"\n") ==
+      Texts{"t.toml:4:13: error: pool.a.forwarded does nothing without trusted_proxies; write trusted_proxies too, or "
+            "leave it out"});
+}
+
 TEST_CASE("an address that is none is told at its place, with what to write") {
   const Texts errors = errors_of(pool("a", R"("localhost:80", "127.0.0.1:80")"));
   CAPTURE(errors);
