@@ -20,7 +20,7 @@ std::optional<Scheme> scheme_of(std::string_view text) {
 
 void believe(Origin& origin, std::string_view scheme, std::string_view host) {
   origin.scheme = scheme_of(scheme).value_or(origin.scheme);
-  if (!host.empty() && is_valid_host(host)) origin.host = host;
+  if (!split_host(host).name.empty() && is_valid_host(host)) origin.host = host;
 }
 
 // ---- X-Forwarded

@@ -63,6 +63,10 @@ void EventLoop::settle(Connection& connection) {
     // What counts of a stream is that it was there (begin_connection()), not in how many pieces it came.
     if (!connection.is_stream()) ipc::WorkerCell::add(cell_->requests, answered);
   }
+  // As in read_news(), for what needed no application thread: the next answer is the connection's last.
+  if (answered > 0 && pool_->concurrency == config::Concurrency::kProcess && !pool_->static_map.empty() &&
+      acceptor_.somebody_waits())
+    connection.announce_close();
   if (const std::string failure = connection.conversation().take_failure(); !failure.empty())
     complain_of_failure(failure);
   connection.update_interest(epoll_);

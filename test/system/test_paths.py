@@ -74,6 +74,18 @@ def test_files_come_while_all_threads_are_busy(session, folder):
             assert connection.response().body == b"ok"
 
 
+def test_a_client_of_files_does_not_keep_a_worker_of_one_connection_from_others(session, folder):
+    daemon = session.start_trial("process", static_map={'"/static/"': str(folder)})
+    with Connection(daemon.address("trial")) as first, Connection(daemon.address("trial")) as second:
+        assert not first.get("/static/css/site.css").closes
+        second.request("/")
+        answers = [first.get("/static/css/site.css")]
+        while not answers[-1].closes:
+            assert len(answers) < 3
+            answers.append(first.get("/static/css/site.css"))
+        assert second.response().body == b"ok"
+
+
 def test_folders_may_be_relative_to_the_file_and_must_be_there(session, folder):
     daemon = session.start(session.pool(static_map={'"/static/"': "assets", '"/static/more/"': str(session.site)}))
     assert get(daemon.address(), "/static/css/site.css").body == b"body {}\n"

@@ -192,7 +192,8 @@ TEST_CASE("what is no scheme or host that HTTP has is left out") {
     CHECK(x_forwarded({{"X-Forwarded-Proto", value}}) ==
           (std::string_view(value) == "https, " ? "10.0.0.1/40000 https as.sent" : kPeerAlone));
   }
-  for (const char* value : {"", "a b", "a/b", "a@b", "a:b", "a:80:80", "[::1", "[]", "\"a\"", "a?b", "<a>", "%zz"}) {
+  for (const char* value :
+       {"", ":80", ":", "a b", "a/b", "a@b", "a:b", "a:80:80", "[::1", "[]", "\"a\"", "a?b", "<a>", "%zz"}) {
     CAPTURE(value);
     CHECK(x_forwarded({{"X-Forwarded-Host", value}}) == kPeerAlone);
   }
