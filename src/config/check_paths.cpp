@@ -40,7 +40,7 @@ std::optional<Error> why_no_prefix(std::string_view prefix) {
     rest.remove_prefix(1);
     const std::string_view part = rest.substr(0, rest.find('/'));
     if (part.empty() || part == "." || part == "..")
-      return Error{.message = fmt::format("the prefix {} has an empty part, \".\" or \"..\"", in_quotes(prefix)),
+      return Error{.message = fmt::format(R"(the prefix {} has an empty part, "." or "..")", in_quotes(prefix)),
                    .hint = kExample};
     rest.remove_prefix(part.size());
   }

@@ -49,6 +49,27 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
+struct EndpointParts {
+  std::string_view host = {};
+  std::optional<std::string_view> port = {};
+};
+
+// IPv6 has brackets, or no port.
+std::optional<EndpointParts> parts_of(std::string_view text) {
+  if (!text.starts_with('[')) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos || colon != text.rfind(':')) return EndpointParts{.host = text};
+    return EndpointParts{.host = text.substr(0, colon), .port = text.substr(colon + 1)};
+  }
+  const std::size_t end = text.find(']');
+  if (end == std::string_view::npos) return std::nullopt;
+  EndpointParts parts{.host = text.substr(1, end - 1)};
+  const std::string_view rest = text.substr(end + 1);
+  if (!parts.host.contains(':') || (!rest.empty() && rest.front() != ':')) return std::nullopt;
+  if (!rest.empty()) parts.port = rest.substr(1);
+  return parts;
+}
+
 }  // namespace
 
 IpAddress IpAddress::of(const os::SocketAddress& address) {
@@ -97,21 +118,11 @@ Endpoint Endpoint::of(const os::SocketAddress& address) {
 }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text) {
-  std::string_view host = text;
-  std::optional<std::uint16_t> port = 0;
-  const bool bracketed = text.starts_with('[');
-  // The address of IPv6 without brackets has no port.
-  const std::size_t host_end = bracketed                           ? text.find(']')
-                               : text.find(':') == text.rfind(':') ? text.find(':')
-                                                                   : text.npos;
-  if (bracketed && host_end == std::string_view::npos) return std::nullopt;
-  if (host_end != std::string_view::npos) {
-    host = bracketed ? text.substr(1, host_end - 1) : text.substr(0, host_end);
-    const std::string_view rest = text.substr(host_end + (bracketed ? 1 : 0));
-    if (!rest.empty()) port = rest.front() == ':' ? parse_port(rest.substr(1)) : std::nullopt;
-  }
-  const auto address = IpAddress::parse(host);
-  if (!address || !port || (bracketed && !host.contains(':'))) return std::nullopt;
+  const std::optional<EndpointParts> parts = parts_of(text);
+  if (!parts) return std::nullopt;
+  const auto address = IpAddress::parse(parts->host);
+  const auto port = parts->port ? parse_port(*parts->port) : std::optional<std::uint16_t>(0);
+  if (!address || !port) return std::nullopt;
   return Endpoint{.address = *address, .port = *port};
 }
 

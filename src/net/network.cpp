@@ -56,11 +56,12 @@ Result<Network> Network::parse(std::string_view text) {
   constexpr unsigned kMapped = kBitsOfV6 - kBitsOfV4;
   // What is wider than all mapped addresses has other ones too.
   const bool too_wide = is_mapped && *written < kMapped;
-  const unsigned bits = !is_mapped ? *written : too_wide ? 0 : *written - kMapped;
+  unsigned bits = *written;
+  if (is_mapped) bits -= std::min(bits, kMapped);
   const IpAddress first = first_of(*address, bits);
   if (first != *address || too_wide)
     return failure(fmt::format("\"{}\" has bits that are not those of the network", shown),
-                   fmt::format("write \"{}/{}\" for the network, or \"{}\" for the one address", to_text(first), bits,
+                   fmt::format(R"(write "{}/{}" for the network, or "{}" for the one address)", to_text(first), bits,
                                to_text(*address)));
   return Network{first, bits};
 }
