@@ -18,6 +18,7 @@ ARROWS = {
     "config": ("os",),
     "net": ("os",),
     "ipc": ("os",),
+    "launch": ("ipc",),
     "http": ("net",),
     "app": ("http", "log"),
     "worker": ("app", "ipc", "net", "config", "log"),

@@ -165,4 +165,13 @@ Error Program::become() {
   return cannot_execute(path_, os::become_program(path_.c_str(), arguments.data(), environment.data()));
 }
 
+Error Program::become_by(int file, std::vector<std::string> arguments) {
+  arguments.push_back(path_);
+  arguments.insert(arguments.end(), arguments_.begin(), arguments_.end());
+  const std::vector<char*> pointers = pointers_to(arguments);
+  const std::vector<char*> environment = pointers_to(environment_);
+  const int error = os::become_open_program(file, pointers.data(), environment.data());
+  return cannot_execute("prongd-launch", error);
+}
+
 }  // namespace prong::app

@@ -54,6 +54,9 @@ class Program {
   void add(std::string_view name, std::string_view value);
   // Returns only when it failed.
   [[nodiscard]] Error become();
+  // Becomes the file behind a descriptor instead, which shall start the program itself. Its arguments are those given,
+  // the program's path and the program's arguments; its environment is the program's. Returns only when it failed.
+  [[nodiscard]] Error become_by(int file, std::vector<std::string> arguments);
 
   [[nodiscard]] const std::string& path() const { return path_; }
   // "NAME=VALUE"

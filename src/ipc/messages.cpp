@@ -3,26 +3,10 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "ipc/wire.hpp"
+
 namespace prong::ipc {
 namespace {
-
-// Bumped when a message changes its meaning; a worker of another version is refused at its first packet.
-constexpr std::uint8_t kProtocolVersion = 1;
-
-enum class Tag : std::uint8_t {
-  kReady = 1,
-  kStartFailed,
-  kRetiring,
-  kServe,
-  kStop,
-  kLogReopened,
-  kLetGo,
-  kAccessLogReopened,
-  kTaken,
-  kExecuting,
-  kProceed,
-  kWantsToRetire
-};
 
 class Writer {
  public:

@@ -9,6 +9,7 @@
 #include "config/print.hpp"
 #include "config/reader.hpp"
 #include "log/log.hpp"
+#include "main/launcher_file.hpp"
 #include "main/options.hpp"
 #include "main/worker_main.hpp"
 #include "master/master.hpp"
@@ -63,7 +64,8 @@ int serve(const Options& options, master::Planned planned) {
   auto log = log::prepare(master::log_settings(planned.plan.config->log));
   if (!log) return cannot_start(log.error());
   log::use(*log);
-  auto daemon = master::Master::create([options] { return from_options(options); }, worker_main, std::move(handover));
+  auto daemon = master::Master::create([options] { return from_options(options); }, worker_main, std::move(handover),
+                                       open_launcher());
   if (!daemon) return cannot_start(daemon.error());
   return to_status((*daemon)->run(std::move(planned), std::move(*log)));
 }

@@ -15,6 +15,7 @@
 #include "ipc/channel.hpp"
 #include "ipc/scoreboard.hpp"
 #include "log/log.hpp"
+#include "master/launcher.hpp"
 #include "master/obituary.hpp"
 #include "master/pool_policy.hpp"
 #include "master/program_output.hpp"
@@ -68,6 +69,7 @@ struct Slot {
   std::string retirement_reason;
   bool told_that_it_stays = false;  // the operator, that its replacement could not start
   Program program;
+  bool serves_already = false;  // made by the launcher: it accepts from its birth
 };
 
 struct Pool {
@@ -87,6 +89,7 @@ struct Pool {
   std::int32_t adjustment = 0;                 // by TTIN and TTOU
   std::uint64_t serve_backlog = 0;             // bit i: at its stop nobody else will accept from listener i
   std::uint32_t fork_failures = 0;             // in a row, so that the first is logged and the end of them
+  Launcher launcher;                           // of a pool that keeps spares
   // Of a pool that keeps spares: when the next ones are forked, although some are left (spares_may_wait()).
   std::optional<os::TimePoint> spares_due;
   // Connections refused by max_per_address: when it was logged last, and how many were not since.

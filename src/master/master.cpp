@@ -47,7 +47,7 @@ std::size_t raise_own_limit() {
 }  // namespace
 
 Result<std::unique_ptr<Master>> Master::create(ConfigSource source, WorkerMain worker_main,
-                                               os::SystemdHandover handover) {
+                                               os::SystemdHandover handover, os::UniqueFd launcher_file) {
   os::reset_signal_dispositions();
   // A closed standard error, or a log that has reached its limit (setrlimit(2)), must not end the daemon.
   os::ignore_signal(SIGPIPE);
@@ -58,19 +58,20 @@ Result<std::unique_ptr<Master>> Master::create(ConfigSource source, WorkerMain w
   auto signals = os::SignalFd::create(master_signals());
   if (!signals) return failure(std::move(signals.error()));
   if (auto added = epoll->add(signals->fd(), EPOLLIN, kSignalKey); !added) return failure(std::move(added.error()));
-  return std::unique_ptr<Master>{
-      new Master{std::move(source), worker_main, std::move(handover), std::move(*epoll), std::move(*signals)}};
+  return std::unique_ptr<Master>{new Master{std::move(source), worker_main, std::move(handover),
+                                            std::move(launcher_file), std::move(*epoll), std::move(*signals)}};
 }
 
-Master::Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover handover, os::Epoll epoll,
-               os::SignalFd signals)
+Master::Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover handover, os::UniqueFd launcher_file,
+               os::Epoll epoll, os::SignalFd signals)
     : source_(std::move(source)),
+      launcher_file_(std::move(launcher_file)),
       epoll_(std::move(epoll)),
       signals_(std::move(signals)),
       listeners_(std::move(handover.sockets)),
       accept_modes_(listeners_),
       manager_(os::Notifier{std::move(handover.notify_socket)}, handover.watchdog),
-      supervisor_(epoll_, listeners_, access_logs_, worker_main, raise_own_limit()),
+      supervisor_(epoll_, listeners_, access_logs_, worker_main, raise_own_limit(), launcher_file_.get()),
       now_(os::now()) {}
 
 ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {

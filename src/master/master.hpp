@@ -26,9 +26,10 @@ enum class ExitCode : std::uint8_t { kDone = 0, kRuntime = 1, kUsage = 2, kCanno
 
 class Master {
  public:
-  // Blocks all signals and opens what the loop needs.
+  // Blocks all signals and opens what the loop needs. `launcher_file`: that of prongd-launch; without it pools of
+  // programs work more slowly.
   [[nodiscard]] static Result<std::unique_ptr<Master>> create(ConfigSource source, WorkerMain worker_main,
-                                                              os::SystemdHandover handover);
+                                                              os::SystemdHandover handover, os::UniqueFd launcher_file);
 
   // Boots from a configuration that was found good and the log opened for it, serves until it is told to stop, returns
   // why it ended.
@@ -37,8 +38,8 @@ class Master {
  private:
   enum class StopKind : std::uint8_t { kNone, kGraceful, kFast };
 
-  Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover handover, os::Epoll epoll,
-         os::SignalFd signals);
+  Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover handover, os::UniqueFd launcher_file,
+         os::Epoll epoll, os::SignalFd signals);
 
   [[nodiscard]] bool begin(Planned planned, const Current& current, StartPatience patience);
   [[nodiscard]] bool turn();
@@ -62,6 +63,7 @@ class Master {
   void update_status();
 
   ConfigSource source_;
+  os::UniqueFd launcher_file_;
   os::Epoll epoll_;
   os::SignalFd signals_;
   net::ListenerSet listeners_;

@@ -113,7 +113,7 @@ void Supervisor::act(const Place& place, SlotAction action, os::TimePoint now) {
       slot.deadline.reset();
       slot.ready_at = now;
       note_ready(place, now);
-      if (place.generation->phase == GenerationPhase::kServing && slot.channel.valid())
+      if (place.generation->phase == GenerationPhase::kServing && slot.channel.valid() && !slot.serves_already)
         (void)slot.channel.send(ipc::Serve{});
       return;
     case SlotAction::kBeginStop:
@@ -167,6 +167,7 @@ void Supervisor::release(Slot& slot) {
   slot.told_that_it_stays = false;
   close_program_ends(slot.program);
   slot.program = {};
+  slot.serves_already = false;
 }
 
 void Supervisor::note_failed_start(const Place& place, std::string_view reason) {
@@ -198,6 +199,8 @@ void Supervisor::handle_event(std::uint64_t key, os::TimePoint now) {
       return read_output(watched.place, now);
     case Source::kNotify:
       return read_notices(watched.place, now);
+    case Source::kLauncher:
+      return read_launcher(watched.place, now);
   }
 }
 
@@ -244,6 +247,8 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
     if (!slot.ready_at) apply(place, SlotEvent::kReady, {}, now);
   } else if (const auto* failed = std::get_if<ipc::StartFailed>(&message)) {
     slot.start_failure = escaped(failed->reason, ipc::kLargestText, Quotes::kKeep);
+    // What the launcher has found good is not so any more: the next spare looks again.
+    if (slot.serves_already) end_launcher(*place.pool);
   } else if (const auto* retiring = std::get_if<ipc::Retiring>(&message)) {
     slot.retired_because = escaped(retiring->reason, ipc::kLargestText, Quotes::kKeep);
     log::write(log::Level::kInfo, subject(place), fmt::format("drains: {}", slot.retired_because));
@@ -263,6 +268,7 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
 void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
   const auto found = workers_.find(exit.pid);
   if (found == workers_.end()) {
+    if (bury_launcher(exit, now)) return;
     log::debug("reaped pid {}, which is no worker: {}", exit.pid, exit.status.text());
     return;
   }
@@ -341,7 +347,8 @@ void Supervisor::reconcile(os::TimePoint now) {
   const std::size_t gone = std::erase_if(generations_, [](const std::unique_ptr<Generation>& generation) {
     if (generation->phase != GenerationPhase::kRetiring) return false;
     return std::ranges::all_of(generation->pools, [](const Pool& pool) {
-      return std::ranges::all_of(pool.slots, [](const Slot& slot) { return slot.state == SlotState::kVacant; });
+      return pool.launcher.pid == 0 &&
+             std::ranges::all_of(pool.slots, [](const Slot& slot) { return slot.state == SlotState::kVacant; });
     });
   });
   if (gone > 0) forget_unused_access_logs();
@@ -369,6 +376,7 @@ bool Supervisor::defers_spares(const Generation& generation, Pool& pool, const S
 }
 
 void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now) {
+  keep_launcher(generation, pool, now);
   const SlotPlan plan =
       plan_slots(view_slots(pool), wanted(generation, pool), retirement_rules(generations_, generation, pool));
   for (const std::size_t i : plan.begin_replacing) {
@@ -398,13 +406,17 @@ void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoin
 
 std::optional<os::TimePoint> Supervisor::next_deadline() {
   std::optional<os::TimePoint> nearest;
+  const auto look_at = [&nearest](const std::optional<os::TimePoint>& due) {
+    if (due && (!nearest || *due < *nearest)) nearest = due;
+  };
   for (const auto& generation : generations_)
     for (const Pool& pool : generation->pools) {
-      if (pool.spares_due && (!nearest || *pool.spares_due < *nearest)) nearest = pool.spares_due;
+      look_at(pool.spares_due);
+      if (pool.launcher.pid == 0) look_at(pool.launcher.due);  // the next one comes when the last one is reaped
       for (const Slot& slot : pool.slots)
         for (const auto& deadline :
              {slot.deadline, slot.exit_due, slot.let_go_due, slot.program.output_resume, slot.program.ready_due})
-          if (deadline && (!nearest || *deadline < *nearest)) nearest = deadline;
+          look_at(deadline);
     }
   nearest_due_ = nearest;
   return nearest;
@@ -415,7 +427,8 @@ bool Supervisor::is_letting_go() const {
     // Those of a generation that serves share their listeners with their siblings, and the master has them.
     if (generation->phase != GenerationPhase::kRetiring) return false;
     return std::ranges::any_of(generation->pools, [](const Pool& pool) {
-      return std::ranges::any_of(pool.slots, [](const Slot& slot) { return slot.let_go_due.has_value(); });
+      return pool.launcher.pid != 0 ||
+             std::ranges::any_of(pool.slots, [](const Slot& slot) { return slot.let_go_due.has_value(); });
     });
   });
 }

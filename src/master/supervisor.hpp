@@ -28,15 +28,17 @@ using WorkerMain = int (*)(const ipc::Inheritance&, const config::PoolConfig&);
 
 class Supervisor {
  public:
-  // All are borrowed and must outlive it. What belongs to workers is watched with keys from kFirstKey up. Files of
-  // access logs that no generation needs any more are closed.
+  // All are borrowed and must outlive it. `launcher_file`: the open file of prongd-launch, -1 if there is none. What
+  // belongs to workers is watched with keys from kFirstKey up. Files of access logs that no generation needs any more
+  // are closed.
   Supervisor(os::Epoll& epoll, net::ListenerSet& listeners, AccessLogs& access_logs, WorkerMain worker_main,
-             std::size_t descriptor_limit)
+             std::size_t descriptor_limit, int launcher_file)
       : epoll_(&epoll),
         listeners_(&listeners),
         access_logs_(&access_logs),
         worker_main_(worker_main),
-        descriptor_limit_(descriptor_limit) {}
+        descriptor_limit_(descriptor_limit),
+        launcher_file_(launcher_file) {}
   static constexpr std::uint64_t kFirstKey = 1024;
 
   // A new generation in phase kRaising; its workers start with the next reconcile(). Borrowed; valid until it is gone.
@@ -85,7 +87,7 @@ class Supervisor {
     Slot* slot = nullptr;
   };
   // A descriptor in the epoll set.
-  enum class Source : std::uint8_t { kChannel, kOutput, kNotify };
+  enum class Source : std::uint8_t { kChannel, kOutput, kNotify, kLauncher };
   struct Watched {
     Place place;
     Source source = Source::kChannel;
@@ -104,7 +106,17 @@ class Supervisor {
   void apply(const Place& place, SlotEvent event, SlotFacts facts, os::TimePoint now);
   void act(const Place& place, SlotAction action, os::TimePoint now);
   void fork_worker(const Place& place, os::TimePoint now);
-  [[nodiscard]] Result<pid_t> try_fork(const Place& place);
+  // The worker's ends of what connects it to the master, until it has them.
+  struct WorkerEnds {
+    ipc::Channel channel;
+    os::UniqueFd program_end;  // of the pipe; invalid without a program
+  };
+  // The master's ends go to the slot. What the worker needs to know of its own stands in the inheritance.
+  [[nodiscard]] Result<WorkerEnds> open_ends(const Place& place, ipc::Inheritance& inheritance);
+  // What all workers of a pool inherit.
+  [[nodiscard]] ipc::Inheritance inheritance_of(const Generation& generation, const Pool& pool) const;
+  [[nodiscard]] Result<pid_t> make_worker(const Place& place, os::TimePoint now);
+  [[nodiscard]] Result<pid_t> fork_with(ipc::Inheritance inheritance, const Generation& generation, const Pool& pool);
   static void report_fork_failure(const Place& place, const Error& error);
   [[nodiscard]] StopPlan choose_stop_plan(const Place& place) const;
   void begin_stop(const Place& place, os::TimePoint now);
@@ -116,6 +128,15 @@ class Supervisor {
   void release(Slot& slot);
   void handle_message(const Place& place, const ipc::Message& message, os::TimePoint now);
   void drain_channel(const Place& place, os::TimePoint now);
+  // Launchers (supervisor_launch.cpp).
+  void keep_launcher(Generation& generation, Pool& pool, os::TimePoint now);
+  [[nodiscard]] Result<void> start_launcher(Generation& generation, Pool& pool);
+  void end_launcher(Pool& pool);
+  void kill_launcher(Pool& pool);
+  void note_launcher_failure(Pool& pool, std::string_view reason, os::TimePoint now);
+  void read_launcher(const Place& place, os::TimePoint now);
+  [[nodiscard]] std::optional<Result<pid_t>> try_launch(const Place& place, const WorkerEnds& ends, os::TimePoint now);
+  [[nodiscard]] bool bury_launcher(const os::Exit& exit, os::TimePoint now);
   // Workers that become programs (supervisor_program.cpp).
   [[nodiscard]] Result<os::UniqueFd> open_program_ends(const Place& place, ipc::Inheritance& inheritance);
   void close_program_ends(Program& program);
@@ -144,6 +165,7 @@ class Supervisor {
   AccessLogs* access_logs_;
   WorkerMain worker_main_;
   std::size_t descriptor_limit_;  // with which the daemon was started, for programs
+  int launcher_file_;
   std::vector<std::unique_ptr<Generation>> generations_;
   std::uint32_t last_generation_ = 0;
   std::uint64_t last_asked_ = 0;        // to retire

@@ -47,7 +47,7 @@ void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
   Slot& slot = *place.slot;
   release(slot);
   slot.forked_at = now;
-  auto pid = try_fork(place);
+  auto pid = make_worker(place, now);
   if (!pid) {
     release(slot);
     ++slot.failures;
@@ -61,48 +61,70 @@ void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
   if (const std::uint32_t failed = std::exchange(place.pool->fork_failures, 0); failed > 0)
     log::warn("pool {}: fork works again, after {} failures", place.pool->config->name, failed);
   apply(place, SlotEvent::kForked, {}, now);
+  // The launcher has said so for it.
+  if (slot.serves_already) apply(place, SlotEvent::kReady, {}, now);
 }
 
-Result<pid_t> Supervisor::try_fork(const Place& place) {
+Result<pid_t> Supervisor::make_worker(const Place& place, os::TimePoint now) {
+  ipc::Inheritance inheritance = inheritance_of(*place.generation, *place.pool);
+  auto ends = open_ends(place, inheritance);
+  if (!ends) return failure(std::move(ends.error()));
+  const bool launches = place.pool->launcher.ready;
+  if (auto launched = try_launch(place, *ends, now)) return *std::move(launched);
+  if (launches) {
+    // The launcher may have made a worker too late, which has these ends.
+    release(*place.slot);
+    ends = open_ends(place, inheritance);
+    if (!ends) return failure(std::move(ends.error()));
+  }
+  return fork_with(std::move(inheritance), *place.generation, *place.pool);
+  // The worker's ends of channel and pipe close here, in the master.
+}
+
+Result<Supervisor::WorkerEnds> Supervisor::open_ends(const Place& place, ipc::Inheritance& inheritance) {
   Slot& slot = *place.slot;
   auto scoreboard = scoreboard_of(*place.pool, slot);
   if (!scoreboard) return failure(std::move(scoreboard.error()));
   auto channel = ipc::Channel::create_pair();
   if (!channel) return failure(std::move(channel.error()));
-  const std::size_t cell_number = slot.number % ipc::Scoreboard::kCells;
-  slot.cell = &(*scoreboard)->cell(cell_number);
+  inheritance.slot = slot.number;
+  inheritance.channel_fd = channel->second.fd();
+  inheritance.scoreboard_fd = (*scoreboard)->fd();
+  inheritance.cell_number = slot.number % ipc::Scoreboard::kCells;
+  inheritance.cell = slot.cell = &(*scoreboard)->cell(inheritance.cell_number);
   ipc::clear(*slot.cell);
   slot.channel = std::move(channel->first);
   auto key = watch(slot.channel.fd(), place, Source::kChannel);
   if (!key) return failure(std::move(key.error()));
   slot.channel_key = *key;
-  ipc::Inheritance inheritance{.pool = place.pool->config->name,
-                               .slot = slot.number,
-                               .generation = place.generation->number,
+  auto program_end = open_program_ends(place, inheritance);
+  if (!program_end) return failure(std::move(program_end.error()));
+  return WorkerEnds{.channel = std::move(channel->second), .program_end = std::move(*program_end)};
+}
+
+ipc::Inheritance Supervisor::inheritance_of(const Generation& generation, const Pool& pool) const {
+  ipc::Inheritance inheritance{.pool = pool.config->name,
+                               .generation = generation.number,
                                .master_pid = ::getpid(),
-                               .identity = place.pool->identity,
-                               .channel_fd = channel->second.fd(),
+                               .identity = pool.identity,
                                .listeners = {},
                                .log_fds = {},
-                               .access_log_fd = -1,
-                               .descriptor_limit = descriptor_limit_,
-                               .scoreboard_fd = (*scoreboard)->fd(),
-                               .cell_number = cell_number,
-                               .cell = slot.cell};
-  if (const auto& access_log = place.pool->config->access_log)
+                               .descriptor_limit = descriptor_limit_};
+  if (const auto& access_log = pool.config->access_log)
     inheritance.access_log_fd = access_logs_->find(access_log->path);
-  for (std::size_t i = 0; i < place.pool->listeners.size(); ++i) {
-    const net::Listener* listener = listeners_->find(place.pool->listeners[i]);
+  for (std::size_t i = 0; i < pool.listeners.size(); ++i) {
+    const net::Listener* listener = listeners_->find(pool.listeners[i]);
     if (listener == nullptr) continue;
     for (const int fd : listener->descriptors())
       inheritance.listeners.push_back(
-          {.fd = fd, .number = static_cast<std::uint32_t>(i), .address = place.pool->listeners[i]});
+          {.fd = fd, .number = static_cast<std::uint32_t>(i), .address = pool.listeners[i]});
   }
-  auto program_end = open_program_ends(place, inheritance);
-  if (!program_end) return failure(std::move(program_end.error()));
-  WorkerChild child{worker_main_, std::move(inheritance), *place.pool->config, place.generation->log};
+  return inheritance;
+}
+
+Result<pid_t> Supervisor::fork_with(ipc::Inheritance inheritance, const Generation& generation, const Pool& pool) {
+  WorkerChild child{worker_main_, std::move(inheritance), *pool.config, generation.log};
   return os::fork_child(child);
-  // The worker's ends of channel and pipe close here, in the master.
 }
 
 void Supervisor::report_fork_failure(const Place& place, const Error& error) {

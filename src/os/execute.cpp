@@ -61,6 +61,11 @@ int become_program(const char* path, char* const* arguments, char* const* enviro
   return errno;
 }
 
+int become_open_program(int file, char* const* arguments, char* const* environment) {
+  (void)::syscall(SYS_execveat, file, "", arguments, environment, AT_EMPTY_PATH);
+  return errno;
+}
+
 Result<void> change_directory(const std::string& path) {
   if (::chdir(path.c_str()) != 0) return failure(system_error(fmt::format("cannot enter \"{}\"", path), errno));
   return {};

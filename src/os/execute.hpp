@@ -26,6 +26,10 @@ namespace prong::os {
 // caught gets its default disposition, an ignored one stays ignored, the mask stays (execve(2)).
 [[nodiscard]] int become_program(const char* path, char* const* arguments, char* const* environment);
 
+// The same with the file behind a descriptor, whatever has become of its name (execveat(2), AT_EMPTY_PATH). Not for
+// scripts if the descriptor is close-on-exec.
+[[nodiscard]] int become_open_program(int file, char* const* arguments, char* const* environment);
+
 [[nodiscard]] Result<void> change_directory(const std::string& path);
 
 // Leads a new session and a new process group, whose number is the pid (setsid(2)).

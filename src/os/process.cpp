@@ -57,6 +57,11 @@ void reap(pid_t pid) {
   (void)::waitpid(pid, nullptr, WNOHANG);  // fails only for what is no child of ours
 }
 
+bool is_child(pid_t pid) {
+  siginfo_t info{};
+  return pid > 0 && ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 Result<void> send_signal(pid_t pid, int signal) {
   if (pid <= 0) return failure(system_error("cannot send a signal to a process without pid", EINVAL));
   if (::kill(pid, signal) == 0 || errno == ESRCH) return {};

@@ -44,6 +44,8 @@ struct Exit {
 // a process group that it leads, is not given to another process. Does not block.
 [[nodiscard]] std::optional<Exit> find_ended_child();
 void reap(pid_t pid);
+// Whether it is a child of this process, alive or not reaped yet.
+[[nodiscard]] bool is_child(pid_t pid);
 
 // Sends a signal to a child that has not been reaped; pid must be above 0. ESRCH is no error: it is just ending.
 [[nodiscard]] Result<void> send_signal(pid_t pid, int signal);

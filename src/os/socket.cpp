@@ -9,6 +9,7 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -112,6 +113,11 @@ Accepted accept_connection(int listener) {
   return accepted;
 }
 
+bool wait_readable(int fd, std::chrono::milliseconds patience) {
+  pollfd news{.fd = fd, .events = POLLIN, .revents = 0};
+  return ::poll(&news, 1, static_cast<int>(patience.count())) > 0;
+}
+
 std::optional<std::size_t> accept_queue_length(int listener) {
   tcp_info info{};
   socklen_t size = sizeof info;
@@ -127,19 +133,24 @@ std::optional<std::chrono::microseconds> time_since_data(int fd) {
 }
 
 IoResult send_packet(int socket, std::span<const std::byte> bytes, int fd) {
+  return send_packet(socket, bytes, std::span{&fd, fd >= 0 ? 1U : 0U});
+}
+
+IoResult send_packet(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {
+  fds = fds.first(std::min(fds.size(), kMostPacketFds));
   iovec part{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  if (fd >= 0) {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMostPacketFds * sizeof(int))> control{};
+  if (!fds.empty()) {
     message.msg_control = control.data();
-    message.msg_controllen = control.size();
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    header->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
   }
   return io_result(::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
 }

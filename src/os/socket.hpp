@@ -65,6 +65,9 @@ struct Accepted {
 // Whether reading, or accepting, would not block now. Does not block.
 [[nodiscard]] bool is_readable(int fd);
 
+// Waits until it is readable, for at most that long; false when it is not.
+[[nodiscard]] bool wait_readable(int fd, std::chrono::milliseconds patience);
+
 // How many connections wait in a TCP listener's queue: tcpi_unacked on a listening socket (measured in facts.md; Linux
 // net/ipv4/tcp.c, tcp_get_info). Nothing for other sockets.
 [[nodiscard]] std::optional<std::size_t> accept_queue_length(int listener);
@@ -76,6 +79,9 @@ struct Accepted {
 
 // One packet of a SOCK_SEQPACKET socket, with at most one descriptor. `fd` is borrowed.
 [[nodiscard]] IoResult send_packet(int socket, std::span<const std::byte> bytes, int fd = -1);
+// The same with up to kMostPacketFds.
+inline constexpr std::size_t kMostPacketFds = 2;
+[[nodiscard]] IoResult send_packet(int socket, std::span<const std::byte> bytes, std::span<const int> fds);
 struct ReceivedPacket {
   IoResult result;
   UniqueFd fd;

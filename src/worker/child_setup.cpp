@@ -75,6 +75,7 @@ Result<void> close_everything_else(const ipc::Inheritance& inheritance) {
   std::vector<int> keep{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, inheritance.channel_fd};
   keep.insert(keep.end(), inheritance.log_fds.begin(), inheritance.log_fds.end());
   if (inheritance.stderr_fd >= 0) keep.push_back(inheritance.stderr_fd);
+  if (inheritance.launcher_fd >= 0) keep.push_back(inheritance.launcher_fd);
   if (inheritance.access_log_fd >= 0) keep.push_back(inheritance.access_log_fd);
   for (const ipc::InheritedListener& listener : inheritance.listeners) keep.push_back(listener.fd);
   return os::close_all_except(keep);

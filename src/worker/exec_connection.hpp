@@ -1,5 +1,6 @@
 // A spare worker of an exec pool in style "connection": waits for one connection and becomes the program that serves
-// it.
+// it. The master forks these while a generation is raised, to have the program checked, and whenever a pool has no
+// launcher; most spares of a pool that serves are made by it (launch/spare.hpp), and do the same.
 //
 // A client waits from the accept on, so what lies between it and the exec is short: two system calls that ask about the
 // connection, Taken, three descriptors put in place, the signal mask. The waiting worker has everything else already as

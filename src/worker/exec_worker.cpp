@@ -11,6 +11,7 @@
 #include "app/ucspi.hpp"
 #include "os/execute.hpp"
 #include "worker/exec_connection.hpp"
+#include "worker/exec_launcher.hpp"
 #include "worker/exec_listener.hpp"
 
 namespace prong::worker {
@@ -32,6 +33,7 @@ Result<int> run_program(const ipc::Inheritance& inheritance, const config::PoolC
   if (!program) return failure(std::move(program.error()));
   switch (exec.style) {
     case config::ExecStyle::kConnection: {
+      if (inheritance.launcher_fd >= 0) return failure(become_launcher(inheritance, exec, channel, *std::move(program)));
       auto worker = ConnectionWorker::create(inheritance, exec, channel, *std::move(program));
       if (!worker) return failure(std::move(worker.error()));
       return worker->run();

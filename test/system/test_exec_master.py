@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 import harness
 from client import get
 from harness import is_gone, table, wait_until
-from limits import LIMIT
+from limits import LIMIT, PRONGD
 
 PYTHON = "/usr/bin/python3"
 
@@ -59,6 +60,25 @@ def reap_left():
             wait_until(lambda pid=found.pid: is_gone(pid), f"the end of {found}")
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(found.pid, 0)
+
+
+def programs_and_spares(daemon):
+    """The master's children but for the launchers; a spare that a launcher has made has its own session, and its name."""
+    found = [child for child in daemon.children() if child.state != "Z"]
+    return [child for child in found if child.pid not in launchers(daemon)]
+
+
+def launchers(daemon):
+    """{pid: pool} of the launchers that take orders."""
+    return {int(match[2]): match[1] for match in daemon.log.find(r"pool (\w+): its launcher is ready, pid (\d+)")
+            if not is_gone(int(match[2]))}
+
+
+def wait_launcher(daemon, *others):
+    """The pid of the launcher that takes orders."""
+    wait_until(lambda: set(launchers(daemon)) - set(others), "a launcher")
+    (pid,) = set(launchers(daemon)) - set(others)
+    return pid
 
 
 def connect(daemon, name="run"):
@@ -189,7 +209,7 @@ def test_one_address_gets_no_more_than_its_programs_and_a_unix_client_any_number
         pids = [served_pid(connection) for connection in held]
         assert len(set(pids)) == 2
         for _ in range(3):
-            with connect(daemon) as refused:
+            with contextlib.suppress(ConnectionResetError), connect(daemon) as refused:  # as early as in connect()
                 assert is_reset(refused)
         for _ in range(3):
             local = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -204,6 +224,7 @@ def test_one_address_gets_no_more_than_its_programs_and_a_unix_client_any_number
 
 def test_above_max_connections_clients_wait_for_their_turn(session):
     daemon = session.start(exec_pool("echo $$; exec cat", spare=2, max_connections=3))
+    wait_launcher(daemon)
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(connect(daemon)) for _ in range(3)]
         pids = [served_pid(connection) for connection in held]
@@ -214,7 +235,7 @@ def test_above_max_connections_clients_wait_for_their_turn(session):
             with pytest.raises(TimeoutError):
                 connection.recv(1)
             connection.settimeout(LIMIT)
-        assert sum(not is_gone(child.pid) for child in daemon.children()) == 3
+        assert sum(not is_gone(child.pid) for child in programs_and_spares(daemon)) == 3
         held[1].shutdown(socket.SHUT_WR)
         assert served_pid(waiting[0]) not in pids
 
@@ -232,9 +253,10 @@ def test_many_connections_at_once_and_one_after_the_other_are_all_served(session
 
 def test_ttin_and_ttou_change_no_spares(session):
     daemon = session.start(exec_pool("echo $$"))
+    wait_launcher(daemon)
     daemon.send(signal.SIGTTIN)
     daemon.wait("pool run: unchanged, its workers come and go with connections")
-    assert len(daemon.children()) == 4
+    assert len(programs_and_spares(daemon)) == 4
 
 
 def test_the_status_tells_spare_and_busy(session):
@@ -467,6 +489,116 @@ def test_a_program_has_the_soft_limit_that_the_daemon_was_started_with_and_the_m
         assert read_line(connection) == b"%d\n" % soft
         assert read_line(connection) == b"%d\n" % hard
     assert resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+# ---------------------------------------------------------------------------------------------------------- its launcher
+
+
+def connections_answered(daemon, count):
+    """Pids of the programs that served `count` connections one after the other."""
+    pids = []
+    for _ in range(count):
+        with connect(daemon) as connection:
+            pids.append(served_pid(connection))
+    return pids
+
+
+def next_spare(daemon):
+    """The one spare that waits, made by the launcher."""
+    connections_answered(daemon, 2)
+    daemon.wait(r"program for 127\.0\.0\.1 exited with status 0", count=2)
+    wait_until(lambda: len(programs_and_spares(daemon)) == 1, "a spare")
+    return programs_and_spares(daemon)[0]
+
+
+def test_spares_come_from_a_launcher_and_are_children_of_the_master(session):
+    daemon = session.start(exec_pool("echo $$; cut -d' ' -f4 /proc/$$/stat", spare=2))
+    launcher = wait_launcher(daemon)
+    parents = set()
+    for _ in range(10):
+        with connect(daemon) as connection:
+            served_pid(connection)
+            parents.add(int(read_line(connection)))
+    assert parents == {daemon.pid}
+    assert set(launchers(daemon)) == {launcher}
+
+
+def test_a_launcher_that_is_killed_costs_no_connection_and_is_replaced(session):
+    daemon = session.start(exec_pool("echo $$", spare=2))
+    daemon.expect("pool run: its launcher: killed by signal 9")
+    launcher = wait_launcher(daemon)
+    for _ in range(3):
+        connections_answered(daemon, 5)
+        os.kill(launcher, signal.SIGKILL)
+        assert len(set(connections_answered(daemon, 10))) == 10
+        launcher = wait_launcher(daemon, launcher)
+    daemon.wait("pool run: its launcher: killed by signal 9", count=3)
+
+
+def test_a_launcher_that_hangs_is_given_up_and_costs_no_connection(session):
+    daemon = session.start(exec_pool("echo $$", spare=2))
+    daemon.expect("pool run: its launcher: it does not answer; the master forks its spares")
+    launcher = wait_launcher(daemon)
+    os.kill(launcher, signal.SIGSTOP)
+    assert len(set(connections_answered(daemon, 10))) == 10
+    daemon.wait("pool run: its launcher: it does not answer")
+    wait_until(lambda: is_gone(launcher), "the end of the launcher")
+    wait_launcher(daemon)
+
+
+def test_a_reload_replaces_the_launcher_and_a_failed_one_does_not(session):
+    daemon = session.start(exec_pool("echo $$"))
+    first = wait_launcher(daemon)
+    text = daemon.config_path.read_text()
+    daemon.expect("gen=2 pid=.* exited with status 1")  # whichever copies had started when the first one failed
+    daemon.reload_fails(text.replace("/bin/sh", "/nowhere/sh"))
+    assert set(launchers(daemon)) == {first}
+    daemon.reload(text.replace("echo $$", "echo $$; echo new"))
+    wait_launcher(daemon, first)
+    wait_until(lambda: is_gone(first), "the end of the first launcher")
+
+
+def test_without_the_file_of_the_launcher_programs_run_all_the_same(session):
+    alone = session.folder / "prongd"
+    shutil.copy(PRONGD, alone)
+    daemon = session.start(exec_pool("echo $$", spare=2), program=str(alone))
+    assert len(set(connections_answered(daemon, 10))) == 10
+    assert not launchers(daemon)
+
+
+@pytest.mark.root
+def test_a_launcher_runs_as_the_pools_user_and_its_memory_is_not_that_users(session):
+    daemon = session.start(exec_pool("id -un; cat /proc/$1/environ", pool={"user": "nobody"}))
+    launcher = wait_launcher(daemon)
+    status = dict(line.split(":\t") for line in open(f"/proc/{launcher}/status"))
+    assert set(status["Uid"].split()) == {"65534"}
+    # Not dumpable: its files in /proc belong to root (proc(5)).
+    assert os.stat(f"/proc/{launcher}/mem").st_uid == 0
+
+
+def test_a_spare_of_a_launcher_that_gets_a_signal_leaves_and_serves_first_what_waits(session):
+    daemon = session.start(exec_pool("echo $$", spare=1))
+    launcher = wait_launcher(daemon)
+    spare = next_spare(daemon)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGTSTP):
+        os.kill(spare.pid, number)
+    os.kill(spare.pid, signal.SIGTERM)
+    daemon.wait(rf"pid={spare.pid}: drains: SIGTERM from pid {os.getpid()} uid {os.getuid()}")
+    daemon.wait(rf"pid={spare.pid}: exited with status 0")
+    assert len(connections_answered(daemon, 2)) == 2
+    assert set(launchers(daemon)) == {launcher}
+
+
+def test_signals_that_a_spare_got_are_not_for_its_program(session):
+    daemon = session.start(exec_pool("echo $$; cat", spare=1))
+    wait_launcher(daemon)
+    spare = next_spare(daemon)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM, signal.SIGTSTP):
+        os.kill(spare.pid, number)
+    with connect(daemon) as connection:
+        assert served_pid(connection) == spare.pid
+        connection.sendall(b"alive\n")
+        assert read_line(connection) == b"alive\n"
 
 
 if __name__ == "__main__":
