@@ -11,6 +11,7 @@ common limit (LIMIT) that PRONGD_TEST_TIMEOUT_SCALE scales; sanitizer builds nee
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -664,6 +666,16 @@ class Daemon:
             self.read_to_end()
 
 
+# Run by Python with the names, the descriptors, and prongd's command line.
+HAND_OVER = """
+import os, sys
+for number, source in enumerate(sys.argv[2].split(",")):
+    os.dup2(int(source), 3 + number)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sys.argv[2].split(","))), LISTEN_FDNAMES=sys.argv[1])
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
 class Session:
     """What one test has: a folder with a small site, and the daemons that it started."""
 
@@ -710,6 +722,17 @@ class Session:
             daemon.wait(r"master: ready: generation 1\b")
             daemon.note_baseline()
         return daemon
+
+    def start_with_sockets(self, config, named, **more):
+        """Starts prongd as systemd would, with {name: listening socket} from descriptor 3 on."""
+        # dup2() must not overwrite a source before it was used: the sources live above the targets.
+        sources = [fcntl.fcntl(made.fileno(), fcntl.F_DUPFD, 60) for made in named.values()]
+        try:
+            wrapper = [sys.executable, "-c", HAND_OVER, ":".join(named), ",".join(map(str, sources))]
+            return self.start(config, pass_fds=sources, wrapper=wrapper, **more)
+        finally:
+            for fd in sources:
+                os.close(fd)
 
     def start_trial(self, concurrency, *, name="trial", workers=1, text="", **more):
         """Starts prongd-trial (test/trial/worker_main.cpp) with one pool of that concurrency; `text` is more TOML."""

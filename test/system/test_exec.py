@@ -256,6 +256,52 @@ def test_a_program_that_goes_away_later_is_told_and_comes_back(session):
     wait_until(served, "an answer of the program that is there again")
 
 
+# --------------------------------------------------------------------------------------------------- sockets by name
+
+# Accepts from all sockets that it is given, and tells each client by which name it came in.
+NAMED = """
+import contextlib, os, selectors, socket
+names = os.environ["LISTEN_FDNAMES"].split(":")
+assert (os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"]) == (str(os.getpid()), str(len(names)))
+listeners = selectors.DefaultSelector()
+for number, name in enumerate(names):
+    listener = socket.socket(fileno=3 + number)
+    listener.setblocking(False)
+    listeners.register(listener, selectors.EVENT_READ, name)
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+while True:
+    for key, _ in listeners.select():
+        with contextlib.suppress(BlockingIOError), key.fileobj.accept()[0] as connection:
+            connection.sendall(f"{key.data} of {':'.join(names)}".encode())
+"""
+
+
+def test_sockets_from_systemd_reach_programs_of_both_styles_by_their_names(session):
+    (session.folder / "named.py").write_text(NAMED)
+    config = (exec_pool(["/bin/sh", "-c", "echo port $TCPLOCALPORT"], listen=["systemd:daytime"]) +
+              exec_pool([PYTHON, "named.py"], name="web", listen=["systemd:web", "127.0.0.1:0", "systemd:admin"],
+                        cwd=session.folder, style="listener", ready="notify", pool={"workers": 2}))
+    with contextlib.ExitStack() as stack:
+        made = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in ("web", "daytime", "admin")}
+        at = {name: listener.getsockname() for name, listener in made.items()}
+        expected = {"web": "web of web:web:admin", "admin": "admin of web:web:admin", "daytime": f"port {at['daytime'][1]}\n"}
+        early = {name: stack.enter_context(connect(address)) for name, address in at.items()}
+        daemon = session.start_with_sockets(config, made)
+        for listener in made.values():
+            listener.close()
+        for name, connection in early.items():  # they came before anybody was there to serve them
+            assert connection.makefile().read() == expected[name]
+        for generation in (1, 2, 3):
+            for name, address in at.items():
+                assert answer_of(address) == expected[name]
+            # The second socket is prongd's own, whose name is the pool's.
+            assert answer_of(daemon.address("web")) == expected["web"]
+            assert daemon.reload() == generation + 1
+        daemon.wait(r"web/\S+ gen=3 pid=\d+: program killed by signal 15", count=2)
+        daemon.wait(r"run/\S+ gen=3 pid=\d+: exited with status 0", count=4)
+        daemon.stop()
+
+
 # -------------------------------------------------------------------------------------------------------------- an end
 
 

@@ -1,13 +1,11 @@
 """Where prongd listens: TCP v4 and v6, UNIX sockets with their files, abstract ones, and sockets from systemd."""
 
-import fcntl
 import grp
 import os
 import pwd
 import signal
 import socket
 import stat
-import sys
 
 import pytest
 
@@ -159,33 +157,12 @@ def test_two_pools_may_not_listen_on_the_same_address(session):
     assert f"127.0.0.1:{port}" in done.stdout + done.stderr
 
 
-HAND_OVER = """
-import os, sys
-for number, source in enumerate(sys.argv[2].split(",")):
-    os.dup2(int(source), 3 + number)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sys.argv[2].split(","))), LISTEN_FDNAMES=sys.argv[1])
-os.execv(sys.argv[3], sys.argv[3:])
-"""
-
-
-def started_with_sockets(session, config, named, **more):
-    """Starts prongd as systemd would, with {name: listening socket} from descriptor 3 on."""
-    # dup2() must not overwrite a source before it was used: the sources live above the targets.
-    sources = [fcntl.fcntl(made.fileno(), fcntl.F_DUPFD, 60) for made in named.values()]
-    try:
-        return session.start(config, pass_fds=sources, wrapper=[sys.executable, "-c", HAND_OVER, ":".join(named),
-                                                                ",".join(map(str, sources))], **more)
-    finally:
-        for fd in sources:
-            os.close(fd)
-
-
 def test_a_socket_from_systemd_is_taken_by_its_name_and_its_first_connection_served(session):
     with socket.create_server(("127.0.0.1", 0)) as web, socket.create_server(("127.0.0.1", 0)) as admin:
         with Connection(web.getsockname()) as early:
             early.request("/a.txt")  # it came before anybody was there to serve it
-            daemon = started_with_sockets(
-                session, session.pool(listen=["systemd:web"]) + session.pool("admin", listen=["systemd:admin"]),
+            daemon = session.start_with_sockets(
+                session.pool(listen=["systemd:web"]) + session.pool("admin", listen=["systemd:admin"]),
                 {"web": web, "admin": admin})
             assert early.response().body == b"a small text\n"
         assert get(admin.getsockname()).status == 200
@@ -199,7 +176,7 @@ def test_a_socket_from_systemd_is_taken_by_its_name_and_its_first_connection_ser
 
 def test_a_systemd_name_that_was_not_handed_over_is_an_error_that_names_what_was(session):
     with socket.create_server(("127.0.0.1", 0)) as web:
-        daemon = started_with_sockets(session, session.pool(listen=["systemd:wbe"]), {"web": web}, ready=False)
+        daemon = session.start_with_sockets(session.pool(listen=["systemd:wbe"]), {"web": web}, ready=False)
         daemon.expect(r"error +master: .*wbe")
         status = daemon.wait_exit()
         daemon.expected_status = status
@@ -209,7 +186,7 @@ def test_a_systemd_name_that_was_not_handed_over_is_an_error_that_names_what_was
 
 def test_a_socket_from_systemd_that_nobody_uses_is_told(session):
     with socket.create_server(("127.0.0.1", 0)) as web, socket.create_server(("127.0.0.1", 0)) as other:
-        daemon = started_with_sockets(session, session.pool(listen=["systemd:web"]), {"web": web, "other": other})
+        daemon = session.start_with_sockets(session.pool(listen=["systemd:web"]), {"web": web, "other": other})
         daemon.expect(r"warn +master: .*other")
         assert daemon.log.find(r"warn +master: .*\bother\b")
         web.close()
