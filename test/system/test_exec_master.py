@@ -405,12 +405,19 @@ def test_workers_that_follow_a_program_never_wait_in_accept(session):
 # --------------------------------------------------------------------------------------------------------------- stop
 
 
-def test_a_running_program_has_the_grace_at_a_stop(session):
+@contextlib.contextmanager
+def echo_in_a_stop(session):
+    """The daemon, and a connection to a program that echoes, of the pid, when a graceful stop has begun."""
     daemon = session.start(exec_pool("echo $$; exec cat"))
     with connect(daemon) as connection:
         pid = served_pid(connection)
         daemon.send(signal.SIGTERM)
         daemon.wait(rf"pid={pid}: taken -> draining")
+        yield daemon, connection, pid
+
+
+def test_a_running_program_has_the_grace_at_a_stop(session):
+    with echo_in_a_stop(session) as (daemon, connection, pid):
         connection.sendall(b"still there\n")
         assert read_line(connection) == b"still there\n"
     assert daemon.wait_exit() == 0
@@ -445,11 +452,7 @@ def test_a_program_that_ignores_its_stop_signal_is_killed_with_its_children(sess
 
 
 def test_a_fast_stop_does_not_wait_for_programs(session):
-    daemon = session.start(exec_pool("echo $$; exec cat"))
-    with connect(daemon) as connection:
-        pid = served_pid(connection)
-        daemon.send(signal.SIGTERM)
-        daemon.wait(rf"pid={pid}: taken -> draining")
+    with echo_in_a_stop(session) as (daemon, _, pid):
         daemon.send(signal.SIGTERM)
         assert daemon.wait_exit() == 0
     daemon.wait(rf" info +run/\S+ gen=1 pid={pid}: program for 127\.0\.0\.1 killed by signal 15")
