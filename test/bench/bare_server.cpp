@@ -5,8 +5,6 @@
 //
 // keep: connections stay open. close: each is closed behind its answer. The processes share one listening socket and
 // end with the parent.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -24,27 +22,11 @@
 #include <string>
 #include <string_view>
 
+#include "listen.hpp"
+
 namespace {
 
 constexpr int kEvents = 256;
-constexpr int kBacklog = 4096;
-
-int listen_on(std::uint16_t port) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  const int one = 1;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-      ::setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one) != 0 ||
-      ::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(listener, kBacklog) != 0) {
-    std::perror("bare_server");
-    std::exit(1);
-  }
-  return listener;
-}
 
 class Server {
  public:
@@ -103,7 +85,12 @@ int main(int count, char** arguments) {
     (void)std::fprintf(stderr, "usage: bare_server keep|close PORT PROCESSES ANSWER_FILE\n");
     return 2;
   }
-  const int listener = listen_on(static_cast<std::uint16_t>(std::atoi(arguments[2])));
+  const int listener = listen_on(static_cast<std::uint16_t>(std::atoi(arguments[2])), SOCK_NONBLOCK, arguments[0]);
+  const int one = 1;
+  if (::setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one) != 0) {
+    std::perror(arguments[0]);
+    return 1;
+  }
   std::ifstream file(arguments[4], std::ios::binary);
   const std::string answer{std::istreambuf_iterator<char>(file), {}};
   for (int left = std::atoi(arguments[3]); left > 0; --left) {

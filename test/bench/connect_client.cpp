@@ -3,8 +3,8 @@
 //
 //   connect_client PORT THREADS RATE SECONDS
 //
-// RATE is the connections per second of all threads together, evenly spaced; 0 is as fast as it goes. Prints one line of
-// JSON: what went well and what did not, and the times in microseconds, sorted.
+// RATE is the connections per second of all threads together, evenly spaced; 0 is as fast as it goes. Prints one line
+// of JSON: what went well and what did not, and the times in microseconds, sorted.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -60,7 +60,9 @@ int main(int argc, char** argv) {
   std::vector<Result> results(static_cast<std::size_t>(threads));
   std::vector<std::thread> clients;
   const Clock::time_point start = Clock::now();
-  const auto after = [&](double s) { return start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s)); };
+  const auto after = [&](double s) {
+    return start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
+  };
   for (int number = 0; number < threads; ++number)
     clients.emplace_back([&, number] {
       Result& result = results[static_cast<std::size_t>(number)];

@@ -5,8 +5,6 @@
 //
 // Answers the paths of prongd-trial that the benchmark asks for: / at once, /sleep?ms=N after that time, /burn?ms=N
 // after using the CPU for that time.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,26 +17,11 @@
 #include <string_view>
 #include <thread>
 
+#include "listen.hpp"
+
 namespace {
 
-constexpr int kBacklog = 4096;
 constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-
-int listen_on(std::uint16_t port) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int one = 1;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-      ::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(listener, kBacklog) != 0) {
-    std::perror("iterative_server");
-    std::exit(1);
-  }
-  return listener;
-}
 
 // Up to the end of the head; empty when the client leaves before.
 std::string read_request(int client) {
@@ -69,7 +52,7 @@ int main(int count, char** arguments) {
     (void)std::fprintf(stderr, "usage: iterative_server PORT\n");
     return 2;
   }
-  const int listener = listen_on(static_cast<std::uint16_t>(std::atoi(arguments[1])));
+  const int listener = listen_on(static_cast<std::uint16_t>(std::atoi(arguments[1])), 0, arguments[0]);
   while (true) {
     const int client = ::accept(listener, nullptr, nullptr);
     const std::string request = read_request(client);
