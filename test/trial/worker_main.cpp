@@ -75,15 +75,21 @@ class Parts final : public http::BodySource {
   Parts(std::uint64_t parts, std::uint64_t size, std::uint64_t ms, bool breaks)
       : left_(parts), size_(size), ms_(ms), breaks_(breaks) {}
   State read(std::string& into, std::size_t most) override {
-    if (left_ == 0) return breaks_ ? State::kFailed : State::kEnd;
-    --left_;
-    pause(ms_);
-    into.append(std::min<std::size_t>(size_, most), 'p');
+    if (rest_ == 0) {
+      if (left_ == 0) return breaks_ ? State::kFailed : State::kEnd;
+      --left_;
+      pause(ms_);
+      rest_ = size_;
+    }
+    const auto size = std::min<std::uint64_t>(rest_, most);
+    into.append(size, 'p');
+    rest_ -= size;
     return State::kMore;
   }
 
  private:
-  std::uint64_t left_;
+  std::uint64_t left_;      // parts that have not begun
+  std::uint64_t rest_ = 0;  // of the one that has, what there was no room for
   std::uint64_t size_;
   std::uint64_t ms_;
   bool breaks_;
