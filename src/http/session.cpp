@@ -227,6 +227,7 @@ void Session::handle(Cursor& cursor, AfterAnswer after) {
 void Session::finish_request(Cursor& cursor, const Request& request, Response response) {
   const AfterAnswer after = after_answer(cursor);
   const bool all_read = parser_.state() == Parser::State::kComplete && cursor.rest() == 0;
+  is_request_answer_ = true;
   send(request, std::move(response), after);
   // A client that did not ask for the end may be sending the next request by now, and some send an empty line behind a
   // body (RFC 9112 section 2.2).
@@ -380,6 +381,7 @@ void Session::append_data(std::string_view data) {
 }
 
 void Session::end_answer() {
+  if (std::exchange(is_request_answer_, false)) ++answered_;
   if (context_.observer != nullptr) context_.observer->answer_ends(output_.end_of_stream());
 }
 

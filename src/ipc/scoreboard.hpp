@@ -16,7 +16,7 @@ namespace prong::ipc {
 // Lives in shared memory: no pointers, and zero bytes are its valid initial state.
 struct alignas(64) WorkerCell {
   std::atomic<std::uint64_t> connections;       // accepted since the fork
-  std::atomic<std::uint64_t> requests;          // answered since the fork
+  std::atomic<std::uint64_t> requests;          // answered since the fork; of streams: connections that began
   std::atomic<std::uint64_t> open_connections;  // held now
 
   // The one writer is the worker's I/O thread, so a load and a store do (no locked instruction).

@@ -71,6 +71,8 @@ class Conversation {
   [[nodiscard]] bool broken() const { return broken_; }
   // What the application was asked to answer: requests, or events of a stream.
   [[nodiscard]] std::uint64_t requests() const { return requests_; }
+  // Of those: what has been answered, to the last byte of the answer, which may still wait in output().
+  [[nodiscard]] std::uint64_t answered() const { return answered_; }
   // What went wrong inside (an exception of the application, a body that could not be stored), or empty; then forgets
   // it. For the worker's log.
   [[nodiscard]] std::string take_failure() { return std::exchange(failure_, {}); }
@@ -81,6 +83,7 @@ class Conversation {
   // Of every conversation, and here so that a connection reads them without a virtual call.
   Output output_ = {};
   std::uint64_t requests_ = 0;
+  std::uint64_t answered_ = 0;
   std::string failure_ = {};
   bool broken_ = false;
 };

@@ -92,9 +92,9 @@ class Connection : public Waiter {
   // Makes the epoll set fit to what it waits for. On failure the connection is over.
   void update_interest(os::Epoll& epoll);
 
-  // Requests answered since the last call.
-  [[nodiscard]] std::uint64_t take_requests() {
-    return conversation_->requests() - std::exchange(counted_requests_, conversation_->requests());
+  // Requests answered since the last call (net::Conversation::answered()).
+  [[nodiscard]] std::uint64_t take_answered() {
+    return conversation_->answered() - std::exchange(counted_, conversation_->answered());
   }
   // What the application works on, for the log: "GET /path", "a streamed answer", "an event of a stream".
   [[nodiscard]] std::string work_text() const;
@@ -131,7 +131,7 @@ class Connection : public Waiter {
   bool hung_up_ = false;
   std::uint64_t received_ = 0;     // bytes
   std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
-  std::uint64_t counted_requests_ = 0;
+  std::uint64_t counted_ = 0;  // of answered()
   std::unique_ptr<AnswerLog> answer_log_;  // before the conversation, which tells it
   // In place, because a new connection is to cost no allocation more than it must.
   std::variant<std::monostate, http::Session, StreamSession> storage_;

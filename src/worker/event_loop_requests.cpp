@@ -57,7 +57,7 @@ void EventLoop::take_outcome(Connection* connection, app::StreamOutcome outcome)
 
 // After anything that a connection did: counts, timers, epoll, or its end.
 void EventLoop::settle(Connection& connection) {
-  const std::uint64_t answered = connection.take_requests();
+  const std::uint64_t answered = connection.take_answered();
   if (answered > 0) {
     has_served_ = true;
     // What counts of a stream is that it was there (begin_connection()), not in how many pieces it came.

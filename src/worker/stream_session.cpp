@@ -51,6 +51,7 @@ void StreamSession::finish_event(app::StreamOutcome outcome) {
 }
 
 void StreamSession::take_verdict(app::StreamVerdict verdict) {
+  ++answered_;
   // An event that is not about sending leaves alone what the application still wants to send.
   const bool was_to_send = last_event_ == app::StreamEventKind::kSendMore;
   more_ = verdict.more || (more_ && !was_to_send);

@@ -205,6 +205,20 @@ def test_in_process_a_silent_client_does_not_keep_the_worker_for_itself(session)
 
 
 @pytest.mark.parametrize("concurrency", ON_THREADS)
+def test_the_obituary_counts_what_was_answered_and_not_what_was_begun(session, concurrency):
+    daemon = session.start_trial(concurrency, workers=1)
+    address, pid = daemon.address("trial"), daemon.workers("trial")[0]
+    with Connection(address) as connection:
+        for _ in range(3):
+            assert connection.get("/").body == b"ok"
+        connection.request("/stream?parts=100000&size=1000&ms=5")  # several minutes
+        assert connection.head().status == 200
+        daemon.kill_worker(pid)
+        daemon.wait(rf"pid={pid}: killed by signal 9 .*, 1 connections, 3 requests")
+    wait_until(lambda: daemon.workers("trial").get(0) not in (None, pid), "its successor")
+
+
+@pytest.mark.parametrize("concurrency", ON_THREADS)
 def test_the_client_of_a_stuck_request_gets_504_and_the_worker_is_replaced(session, concurrency):
     daemon = session.start_trial(concurrency, workers=1, request_timeout="400ms", graceful_timeout="5s")
     address, before = daemon.address("trial"), daemon.workers("trial")[0]

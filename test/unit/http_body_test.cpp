@@ -183,6 +183,29 @@ TEST_CASE("100 (Continue) is said when the application wants the body, and only 
   CHECK(answers_in(too_large(head)).at(0).status == 413);
 }
 
+TEST_CASE("an answer counts as one when all of its body is there, and only if the application was asked for it") {
+  Fixture<Streamer> fixture;
+  fixture.handler.steps = {{State::kMore, "one"}, {State::kWait}, {State::kEnd, "two"}};
+  (void)fixture(kGet);
+  CHECK(fixture.session.requests() == 1);
+  CHECK(fixture.session.answered() == 0);
+  fixture.session.resume();
+  (void)drain(fixture.session);
+  CHECK(fixture.session.answered() == 1);
+  (void)fixture(std::string(kGetPlain) + std::string(kGetPlain));
+  CHECK(fixture.session.answered() == 3);
+  (void)fixture("no request\r\n\r\n");
+  CHECK(fixture.session.finished());
+  CHECK(fixture.session.answered() == 3);
+
+  Fixture<Streamer> broken;
+  broken.handler.steps = {{State::kMore, "one"}, {State::kFailed}};
+  (void)broken(kGet);
+  CHECK(broken.session.broken());
+  CHECK(broken.session.requests() == 1);
+  CHECK(broken.session.answered() == 0);
+}
+
 TEST_CASE("an answer that comes later is sent then, and later requests wait their turn") {
   Fixture<Keeper> fixture;
   CHECK(fixture(post("/later", "abc") + post("/x", "de")).empty());
@@ -190,9 +213,12 @@ TEST_CASE("an answer that comes later is sent then, and later requests wait thei
   CHECK(fixture.session.phase() == Phase::kHandling);
   CHECK_FALSE(fixture.session.wants_read());
   CHECK(fixture.handler.last_connection == 7);
+  CHECK(fixture.session.requests() == 1);
+  CHECK(fixture.session.answered() == 0);
   fixture.session.answer({.body = std::string("at last")});
   const auto answers = answers_in(drain(fixture.session));
   REQUIRE(answers.size() == 2);
+  CHECK(fixture.session.answered() == 2);
   CHECK(answers[0].body == "at last");
   CHECK(answers[1].body == "got 2\n");
   CHECK(fixture.session.phase() == Phase::kIdle);

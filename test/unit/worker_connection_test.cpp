@@ -121,8 +121,8 @@ TEST_CASE("a request is answered, and the connection waits for the next one") {
 TEST_CASE("requests are counted since the last question") {
   Pair pair;
   pair.send(std::string{kGet} + std::string{kGet});
-  CHECK(pair.connection->take_requests() == 2);
-  CHECK(pair.connection->take_requests() == 0);
+  CHECK(pair.connection->take_answered() == 2);
+  CHECK(pair.connection->take_answered() == 0);
 }
 
 TEST_CASE("a request that comes in pieces waits for the rest") {
