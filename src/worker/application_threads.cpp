@@ -231,9 +231,10 @@ ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, std::uin
     made.body = make_reader(pipe, source->size());
     news.answer = std::move(made);
     tell(std::exchange(news, {.connection = connection}));
-    news.failure = pipe->fill(*source, [this, connection](std::string warning) {
-      tell({.connection = connection, .warning = std::move(warning)});
-    });
+    news.failure = pipe->fill(
+        *source, {.more = [this, connection] { tell({.connection = connection}); },
+                  .no_file = [this, connection](
+                                 std::string why) { tell({.connection = connection, .warning = std::move(why)}); }});
     // There is no news then but that the thread is free.
   } else {
     news.answer = std::move(made);

@@ -58,10 +58,10 @@ std::string BodyPipe::fill(http::BodySource& source, const Tell& tell) {
       failure = "an exception that is no std::exception";
     }
     if (const auto stored = store(part); !stored) {
-      tell(stored.error().text());
+      tell.no_file(stored.error().text());
       wait_for_memory(part);
     }
-    if (publish(state)) tell({});
+    if (publish(state)) tell.more();
     if (state == State::kEnd || state == State::kFailed) return failure;
   }
   return {};

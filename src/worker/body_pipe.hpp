@@ -33,9 +33,11 @@ class BodyPipe {
   };
   explicit BodyPipe(Room room) : room_(std::move(room)) {}
 
-  // Called on the application thread: the I/O thread, which had found nothing, has something to send; or, with a text,
-  // why the file cannot be used, at most once for each body.
-  using Tell = std::function<void(std::string warning)>;
+  // What the I/O thread is told. Called on the application thread.
+  struct Tell {
+    std::function<void()> more;                    // it had found nothing, and there is something to send
+    std::function<void(std::string why)> no_file;  // the file cannot be used; at most once for each body
+  };
 
   // On the application thread: takes the source's bytes until it ends or nobody wants them. The text of an exception,
   // or empty.

@@ -64,10 +64,8 @@ class Body {
   Body(std::size_t size, const BodyPipe::Room& room, State last = State::kEnd)
       : pipe_(std::make_shared<BodyPipe>(room)), reader_(make_reader(pipe_, size)), source_(size, made_, last) {
     thread_ = std::thread([this] {
-      failure_ = pipe_->fill(source_, [this](std::string warning) {
-        if (!warning.empty()) return warnings_.push_back(std::move(warning));
-        told_.release();
-      });
+      failure_ = pipe_->fill(source_, {.more = [this] { told_.release(); },
+                                       .no_file = [this](std::string why) { warnings_.push_back(std::move(why)); }});
     });
   }
   Body(const Body&) = delete;
