@@ -48,14 +48,6 @@ bool runs_other_formats() {
                              });
 }
 
-Accepted accept_for_program(int listener) {
-  Accepted accepted;
-  accepted.peer.size = sizeof accepted.peer.storage;
-  accepted.fd.reset(::accept4(listener, accepted.peer.get(), &accepted.peer.size, SOCK_CLOEXEC));
-  if (!accepted.fd.valid()) accepted.error = errno == EWOULDBLOCK ? EAGAIN : errno;
-  return accepted;
-}
-
 int become_program(const char* path, char* const* arguments, char* const* environment) {
   (void)::execve(path, arguments, environment);
   return errno;

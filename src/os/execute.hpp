@@ -19,9 +19,6 @@ namespace prong::os {
 // Whether the kernel runs other formats than ELF and #! (binfmt_misc of binfmt.d(5)).
 [[nodiscard]] bool runs_other_formats();
 
-// The next connection of a listener as a program expects it: blocking. CLOEXEC.
-[[nodiscard]] Accepted accept_for_program(int listener);
-
 // Becomes the program; both arrays end with a null pointer. Returns only when it failed: the errno. A signal that is
 // caught gets its default disposition, an ignored one stays ignored, the mask stays (execve(2)).
 [[nodiscard]] int become_program(const char* path, char* const* arguments, char* const* environment);

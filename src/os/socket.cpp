@@ -105,10 +105,15 @@ IoResult send_file(int socket, int file, std::uint64_t offset, std::size_t count
   return result;
 }
 
-Accepted accept_connection(int listener) {
+bool Accepted::died_in_queue() const {
+  return error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM;
+}
+
+Accepted accept_connection(int listener, AcceptFor whom) {
   Accepted accepted;
   accepted.peer.size = sizeof accepted.peer.storage;
-  accepted.fd.reset(::accept4(listener, accepted.peer.get(), &accepted.peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  const int flags = SOCK_CLOEXEC | (whom == AcceptFor::kLoop ? SOCK_NONBLOCK : 0);
+  accepted.fd.reset(::accept4(listener, accepted.peer.get(), &accepted.peer.size, flags));
   if (!accepted.fd.valid()) accepted.error = errno == EWOULDBLOCK ? EAGAIN : errno;
   return accepted;
 }

@@ -54,13 +54,16 @@ enum class More : bool { kNo, kYes };  // kYes: MSG_MORE, the kernel waits for t
 // sendfile(2) from an offset; the file's own position is not used.
 [[nodiscard]] IoResult send_file(int socket, int file, std::uint64_t offset, std::size_t count);
 
-// The next connection of a listener: CLOEXEC and non-blocking.
 struct Accepted {
   UniqueFd fd;  // invalid: see error
   SocketAddress peer;
   int error = 0;  // 0, EAGAIN (nothing waits), or why not
+  // Whether the connection died in the queue (accept(2), "Error handling"): the next one may be well.
+  [[nodiscard]] bool died_in_queue() const;
 };
-[[nodiscard]] Accepted accept_connection(int listener);
+// The next connection of a listener: CLOEXEC, and non-blocking unless it is for a program, which expects it blocking.
+enum class AcceptFor : std::uint8_t { kLoop, kProgram };
+[[nodiscard]] Accepted accept_connection(int listener, AcceptFor whom = AcceptFor::kLoop);
 
 // Whether reading, or accepting, would not block now. Does not block.
 [[nodiscard]] bool is_readable(int fd);

@@ -30,10 +30,6 @@ Acceptor::Acceptor(os::Epoll& epoll, const std::vector<ipc::InheritedListener>& 
   }
 }
 
-bool Acceptor::is_passing(int error) {
-  return error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM;
-}
-
 std::size_t Acceptor::most_to_serve(const Shared& listener) {
   // The length of a UNIX socket's queue cannot be read; no queue is longer than its limit (net.core.somaxconn).
   constexpr std::size_t kUnknownLength = 4096;
@@ -90,7 +86,7 @@ void Acceptor::resume_if_due(os::TimePoint now) {
 os::Accepted Acceptor::accept_one(std::uint64_t key) {
   if (mode_ == Mode::kPaused) return {.fd = {}, .peer = {}, .error = EAGAIN};  // paused by an event of the same turn
   os::Accepted accepted = os::accept_connection(listeners_[key - first_key_].fd.get());
-  if (is_passing(accepted.error)) accepted.error = EAGAIN;  // level-triggered: the next turn sees the next one
+  if (accepted.died_in_queue()) accepted.error = EAGAIN;  // level-triggered: the next turn sees the next one
   return accepted;
 }
 

@@ -73,7 +73,7 @@ class Acceptor {
       const bool serve = (serve_backlog >> listener.number & 1U) != 0;
       for (std::size_t left = serve ? most_to_serve(listener) : 0; left > 0; --left) {
         os::Accepted accepted = os::accept_connection(listener.fd.get());
-        if (is_passing(accepted.error)) continue;
+        if (accepted.died_in_queue()) continue;
         if (!take(std::move(accepted), first_key_ + i)) break;
       }
       listener.fd.reset();
@@ -88,8 +88,6 @@ class Acceptor {
     std::uint32_t number = 0;
     std::uint32_t short_ones = 0;  // connections in a row that are over
   };
-  // A connection that died in the queue (accept(2), "Error handling"): the next one may be well.
-  [[nodiscard]] static bool is_passing(int error);
   // What waits now and a little more for what arrives meanwhile.
   [[nodiscard]] static std::size_t most_to_serve(const Shared& listener);
   enum class Mode : std::uint8_t { kPaused, kReserve, kActive };

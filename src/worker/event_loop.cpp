@@ -14,6 +14,7 @@
 #include "log/log.hpp"
 #include "os/process.hpp"
 #include "worker/child_setup.hpp"
+#include "worker/hear_master.hpp"
 
 namespace prong::worker {
 namespace {
@@ -233,24 +234,16 @@ void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
 }
 
 void EventLoop::read_channel() {
-  while (channel_.valid()) {
-    auto received = channel_.receive();
-    switch (received.kind) {
-      case ipc::Channel::Kind::kNothing:
-        return;
-      case ipc::Channel::Kind::kMessage:
-        obey(std::move(received));
-        break;
-      case ipc::Channel::Kind::kGarbage:
-        break;  // from a master of another version; it knows what it does with a worker that does not react
-      case ipc::Channel::Kind::kEnd:
-        epoll_.remove(channel_.fd());
-        channel_.close();
-        log::error("the master is gone; finishing what is under way");
-        // Nobody is left who could accept.
-        return drain({.grace = kOrphanGrace, .idle_grace = kOrphanGrace, .serve_backlog = ~std::uint64_t{0}});
-    }
-  }
+  const auto obeys = [this](ipc::Channel::Received received) {
+    obey(std::move(received));
+    return Hearing::kGoesOn;
+  };
+  if (hear_master(channel_, obeys) == MasterIs::kThere) return;
+  epoll_.remove(channel_.fd());
+  channel_.close();
+  log::error("the master is gone; finishing what is under way");
+  // Nobody is left who could accept.
+  drain({.grace = kOrphanGrace, .idle_grace = kOrphanGrace, .serve_backlog = ~std::uint64_t{0}});
 }
 
 void EventLoop::obey(ipc::Channel::Received received) {

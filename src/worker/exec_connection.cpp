@@ -19,6 +19,7 @@
 #include "os/clock.hpp"
 #include "os/execute.hpp"
 #include "worker/exec_worker.hpp"
+#include "worker/hear_master.hpp"
 
 namespace prong::worker {
 namespace {
@@ -30,11 +31,6 @@ constexpr std::uint64_t kFirstListenerKey = 2;
 // Longer, and a master that does not answer would cost the client more than one connection above the limit is worth.
 constexpr Duration kLongestAsk{1'000};
 constexpr Duration kAcceptPause{100};
-
-// A connection that died in the queue, or that a sibling took (accept(2), "Error handling").
-bool is_passing(int error) {
-  return error == EAGAIN || error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM;
-}
 
 }  // namespace
 
@@ -98,21 +94,13 @@ void ConnectionWorker::read_signals() {
 }
 
 void ConnectionWorker::read_channel() {
-  while (!over_) {
-    auto received = channel_->receive();
-    switch (received.kind) {
-      case ipc::Channel::Kind::kNothing:
-        return;
-      case ipc::Channel::Kind::kMessage:
-        obey(std::move(received));
-        break;
-      case ipc::Channel::Kind::kGarbage:
-        break;  // from a master of another version; it knows what it does with a worker that does not react
-      case ipc::Channel::Kind::kEnd:
-        log::error("the master is gone");
-        return stop(false);
-    }
-  }
+  const auto obeys = [this](ipc::Channel::Received received) {
+    obey(std::move(received));
+    return over_ ? Hearing::kEnough : Hearing::kGoesOn;
+  };
+  if (hear_master(*channel_, obeys) == MasterIs::kThere) return;
+  log::error("the master is gone");
+  stop(false);
 }
 
 void ConnectionWorker::obey(ipc::Channel::Received received) {
@@ -141,10 +129,10 @@ void ConnectionWorker::stop(bool look_once_more) {
 }
 
 void ConnectionWorker::accept(const os::UniqueFd& listener) {
-  Connection connection{.accepted = os::accept_for_program(listener.get()), .variables = {}};
+  Connection connection{.accepted = os::accept_connection(listener.get(), os::AcceptFor::kProgram), .variables = {}};
   const int fd = connection.accepted.fd.get();
   if (connection.accepted.error != 0) {
-    if (is_passing(connection.accepted.error)) return;
+    if (connection.accepted.error == EAGAIN || connection.accepted.died_in_queue()) return;  // EAGAIN: a sibling's
     log::error("{}", system_error("cannot accept", connection.accepted.error).text());
     pollfd news{.fd = channel_->fd(), .events = POLLIN, .revents = 0};
     (void)::poll(&news, 1, static_cast<int>(kAcceptPause.count()));  // memory may be free soon

@@ -31,7 +31,7 @@ std::map<std::string, std::string> told_about(const std::string& listen, const s
   (void)os::connect_socket(client->get(), to);
   const os::Accepted accepted = [&] {
     while (true) {
-      os::Accepted next = os::accept_for_program(listener->descriptors().at(0));
+      os::Accepted next = os::accept_connection(listener->descriptors().at(0), os::AcceptFor::kProgram);
       if (next.error != EAGAIN) return next;
     }
   }();
