@@ -11,23 +11,24 @@
 namespace prong::master {
 namespace {
 
-// One listener, and generations that use it.
+// Its only pool has the world's only listener.
+Generation generation(config::AppConfig app) {
+  auto config = std::make_shared<config::Config>();
+  config->pools.push_back({});
+  config->pools.back().app = std::move(app);
+  Generation made;
+  made.config = config;
+  Pool pool;
+  pool.config = &config->pools.back();
+  pool.listeners = {"127.0.0.1:0"};
+  made.pools.push_back(std::move(pool));
+  return made;
+}
+
 class World {
  public:
   World() { REQUIRE(listeners_.ensure(*net::parse_address("127.0.0.1:0"), {})); }
 
-  [[nodiscard]] Generation generation(config::AppConfig app) const {
-    auto config = std::make_shared<config::Config>();
-    config->pools.push_back({});
-    config->pools.back().app = std::move(app);
-    Generation made;
-    made.config = config;
-    Pool pool;
-    pool.config = &config->pools.back();
-    pool.listeners = {"127.0.0.1:0"};
-    made.pools.push_back(std::move(pool));
-    return made;
-  }
   [[nodiscard]] bool accept_waits() const { return (::fcntl(fd(), F_GETFL) & O_NONBLOCK) == 0; }
   // What a program may do with its socket.
   void make_nonblocking() const { REQUIRE(::fcntl(fd(), F_SETFL, O_NONBLOCK) == 0); }
@@ -53,7 +54,7 @@ config::ExecConfig program(std::string name, bool nonblocking = false) {
 TEST_CASE("a program that accepts by itself finds its sockets blocking, or not, as its pool says") {
   const bool nonblocking = GENERATE(false, true);
   World world;
-  const Generation first = world.generation(program("server", nonblocking));
+  const Generation first = generation(program("server", nonblocking));
   world.modes.prepare(first, nullptr);
   CHECK(world.accept_waits() == !nonblocking);
   world.modes.commit(first);
@@ -62,29 +63,29 @@ TEST_CASE("a program that accepts by itself finds its sockets blocking, or not, 
 
 TEST_CASE("what a program has made of its sockets holds for the next generation of the same program") {
   World world;
-  const Generation first = world.generation(program("server"));
+  const Generation first = generation(program("server"));
   world.modes.prepare(first, nullptr);
   world.modes.commit(first);
   world.make_nonblocking();
   config::ExecConfig elsewhere = program("server");
   elsewhere.cwd = "/srv/release-2";
-  const Generation second = world.generation(elsewhere);
+  const Generation second = generation(elsewhere);
   world.modes.prepare(second, &first);
   CHECK_FALSE(world.accept_waits());
   world.modes.commit(second);
   CHECK_FALSE(world.accept_waits());
-  const Generation third = world.generation(program("another"));
+  const Generation third = generation(program("another"));
   world.modes.prepare(third, &second);
   CHECK(world.accept_waits());
 }
 
 TEST_CASE("a generation that will not serve leaves the sockets as they were") {
   World world;
-  const Generation first = world.generation(program("server"));
+  const Generation first = generation(program("server"));
   world.modes.prepare(first, nullptr);
   world.modes.commit(first);
   world.make_nonblocking();
-  world.modes.prepare(world.generation(program("another")), &first);
+  world.modes.prepare(generation(program("another")), &first);
   CHECK(world.accept_waits());
   world.modes.roll_back();
   CHECK_FALSE(world.accept_waits());
@@ -94,13 +95,13 @@ TEST_CASE("a generation that will not serve leaves the sockets as they were") {
 
 TEST_CASE("prongd's own workers never wait in accept, from the commit on") {
   World world;
-  const Generation first = world.generation(program("server"));
+  const Generation first = generation(program("server"));
   world.modes.prepare(first, nullptr);
   world.modes.commit(first);
   config::ExecConfig by_connection;
   by_connection.command = {"cat"};
   const auto own = GENERATE_COPY(config::AppConfig{config::EchoConfig{}}, config::AppConfig{by_connection});
-  const Generation second = world.generation(own);
+  const Generation second = generation(own);
   world.modes.prepare(second, &first);
   CHECK(world.accept_waits());  // those who serve may rely on it
   world.modes.commit(second);
