@@ -185,11 +185,11 @@ TEST_CASE("100 (Continue) is said when the application wants the body, and only 
 
 TEST_CASE("an answer counts as one when all of its body is there, and only if the application was asked for it") {
   Fixture<Streamer> fixture;
-  fixture.handler.steps = {{State::kMore, "one"}, {State::kWait}, {State::kEnd, "two"}};
+  fixture.handler.steps = {{State::kMore, "one"}};
   (void)fixture(kGet);
   CHECK(fixture.session.requests() == 1);
   CHECK(fixture.session.answered() == 0);
-  fixture.session.resume();
+  fixture.handler.steps = {{State::kEnd, "two"}};
   (void)drain(fixture.session);
   CHECK(fixture.session.answered() == 1);
   (void)fixture(std::string(kGetPlain) + std::string(kGetPlain));
