@@ -141,7 +141,7 @@ class Session final : public net::Conversation {
   std::uint32_t answers_after_close_ = 0;  // since announce_close()
   Stage stage_ = Stage::kReading;
   AfterAnswer after_ = AfterAnswer::kKeepOpen;  // the current request, by its head
-  bool is_request_answer_ = false;  // what is being answered is a request that the application got
+  bool is_request_answer_ = false;              // what is being answered is a request that the application got
   bool input_ended_ = false;
   bool close_announced_ = false;
   bool closing_ = false;

@@ -41,7 +41,8 @@ struct Inheritance {
   // Of pools that run programs: the soft limit of descriptors that the master was started with, before it raised its
   // own.
   std::size_t descriptor_limit = 0;  // 0: it stays
-  // Not a worker but the launcher of the pool's spare workers (launch.hpp): the open file of prongd-launch. -1: a worker.
+  // Not a worker but the launcher of the pool's spare workers (launch.hpp): the open file of prongd-launch. -1: a
+  // worker.
   int launcher_fd = -1;
   int scoreboard_fd = -1;
   std::size_t cell_number = 0;  // which cell of it is this worker's
