@@ -1,8 +1,9 @@
 """A program for each connection: prongd's exec pools against xinetd and ucspi-tcp's tcpserver with the same program.
 
 Each round gives every server, one after the other, all connections that it can take, and then a tenth of what the
-slowest of them took, the same for all, where the time from connect() to the program's first byte is what counts. The
-figure of a server is the median of its rounds.
+slowest of them took, the same for all, where the time from connect() to the program's first byte is what counts. That
+differs by less than what else the machine does from one second to the next, so there the servers, all of them up, take
+turns of half a second. The figure of a server is the median of its rounds.
 
   --seconds S  of each run (4)   --rounds N  (5)   --clients N  at once (8)
   --program cat|hello  cat, or a small static C program (cat)
@@ -100,21 +101,48 @@ service bench
 SERVERS = {"prongd": prongd_command, "tcpserver": tcpserver_command, "xinetd": xinetd_command}
 
 
-def measure(client, make, folder, program, *, clients, rate, seconds):
-    """One run: (connections/s, CPU us each, sorted times to the first byte in us)."""
+TURN = 0.5  # seconds
+
+
+def run_client(client, port, clients, rate, seconds):
+    out = subprocess.run([client, str(port), str(clients), str(rate), str(seconds)], capture_output=True, text=True,
+                         check=True).stdout
+    result = json.loads(out)
+    if result["failed"]:
+        print(f"  {result['failed']} connections failed", file=sys.stderr)
+    return result
+
+
+def measure_full(client, make, folder, program, options):
+    """All that a server can take: (connections/s, CPU us each)."""
     port = free_port()
     server = Server(make(folder, program, port))
     try:
         wait_listening(port)
         time.sleep(0.2)  # the probe's program, and all spares
-        out = subprocess.run([client, str(port), str(clients), str(rate), str(seconds)], capture_output=True, text=True,
-                             check=True).stdout
+        result = run_client(client, port, options.clients, 0, options.seconds)
     finally:
         cpu = server.stop()
-    result = json.loads(out)
-    if result["failed"]:
-        print(f"  {result['failed']} connections failed", file=sys.stderr)
-    return result["done"] / result["seconds"], 1e6 * cpu / max(1, result["done"]), result["first_byte_us"]
+    return result["done"] / result["seconds"], 1e6 * cpu / max(1, result["done"])
+
+
+def measure_calm(client, servers, folder, program, options, rate):
+    """{name: sorted times to the first byte in us} of servers that take turns."""
+    running, ports = [], {}
+    times = {name: [] for name in servers}
+    try:
+        for name, make in servers.items():
+            ports[name] = free_port()
+            running.append(Server(make(folder, program, ports[name])))
+            wait_listening(ports[name])
+        time.sleep(0.2)
+        for _ in range(max(1, round(options.seconds / TURN))):
+            for name in servers:
+                times[name] += run_client(client, ports[name], options.clients, rate, TURN)["first_byte_us"]
+    finally:
+        for server in running:
+            server.stop()
+    return {name: sorted(found) for name, found in times.items()}
 
 
 def present():
@@ -151,15 +179,13 @@ def main():
         calm = {name: [] for name in servers}
         for number in range(options.rounds):
             for name, make in servers.items():
-                full[name].append(measure(client, make, folder, program, clients=options.clients, rate=0,
-                                          seconds=options.seconds))
+                full[name].append(measure_full(client, make, folder, program, options))
             tenth = min(runs[0][0] for runs in full.values()) / 10
-            for name, make in servers.items():
-                calm[name].append(measure(client, make, folder, program, clients=options.clients, rate=tenth,
-                                          seconds=options.seconds))
+            for name, times in measure_calm(client, servers, folder, program, options, tenth).items():
+                calm[name].append(times)
             print(f"round {number + 1}: " + "; ".join(
                 f"{name} {full[name][-1][0]:.0f}/s {full[name][-1][1]:.0f} us CPU, {tenth:.0f}/s: "
-                f"{median(calm[name][-1][2]):.0f} us" for name in servers), flush=True)
+                f"{median(calm[name][-1]):.0f} us" for name in servers), flush=True)
     report(servers, full, calm, options)
 
 
@@ -171,8 +197,8 @@ def report(servers, full, calm, options):
     print("| --- | --- | --- | --- | --- |")
     for name in servers:
         figures[name] = (median([run[0] for run in full[name]]), median([run[1] for run in full[name]]),
-                         median([median(run[2]) for run in calm[name]]),
-                         median([percentile(run[2], 0.99) for run in calm[name]]))
+                         median([median(run) for run in calm[name]]),
+                         median([percentile(run, 0.99) for run in calm[name]]))
         print(f"| {name} | " + " | ".join(f"{value:.0f}" for value in figures[name]) + " |")
     peers = [figures[name] for name in servers if name != "prongd"]
     if peers:
