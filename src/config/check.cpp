@@ -21,6 +21,7 @@
 #include "base/escape.hpp"
 #include "config/check_exec.hpp"
 #include "config/check_paths.hpp"
+#include "config/check_wsgi.hpp"
 #include "config/files.hpp"
 #include "config/value.hpp"
 #include "os/users.hpp"
@@ -291,6 +292,10 @@ class Checker {
 
   void check_app(const ExecConfig& app, const PoolConfig& pool, const std::string& /*name*/) {
     check_exec(config_, pool, app, diagnostics_);
+  }
+
+  void check_app(const WsgiConfig& app, const PoolConfig& pool, const std::string& /*name*/) {
+    check_wsgi(config_, pool, app, diagnostics_);
   }
 
   void check_app(const RespondConfig& app, const PoolConfig& pool, const std::string& name) {

@@ -167,11 +167,23 @@ struct ExecConfig {
   Position command_position = {};
 };
 
+// Table `wsgi`: a Python application (PEP 3333). The workers become the interpreter.
+struct WsgiConfig {
+  std::string app = {};                // "module:callable", "package.module:factory()"
+  std::vector<std::string> path = {};  // folders for the front of sys.path
+  std::string chdir = {};              // empty: the first of `path`, else the master's working directory
+  std::string venv = {};               // a folder made by venv; empty: see docs/python.md
+  std::string python = {};             // an interpreter; empty: the venv's, else python3
+  NamedTexts env = {};
+  bool gc_freeze = true;  // gc.freeze() when the application is loaded
+  Position app_position = {};
+};
+
 // Table `echo`: every byte is sent back.
 struct EchoConfig {};
 
 // What a pool runs. One alternative for each app table.
-using AppConfig = std::variant<StaticConfig, RespondConfig, EchoConfig, ExecConfig>;
+using AppConfig = std::variant<StaticConfig, RespondConfig, EchoConfig, ExecConfig, WsgiConfig>;
 
 // Whether the pool's connections are raw streams: its application sees bytes, and no HTTP is spoken.
 [[nodiscard]] inline bool runs_streams(const AppConfig& app) {
@@ -205,7 +217,7 @@ struct PoolConfig {
   std::string name = {};
   std::vector<ListenerConfig> listen = {};
   std::optional<std::uint32_t> workers = {};  // nothing: "auto", one for each usable CPU
-  Concurrency concurrency = Concurrency::kEvent;
+  Concurrency concurrency = Concurrency::kEvent;        // for a WsgiConfig the reader makes it kThread
   std::uint32_t threads = 4;                            // application threads of one worker, in `thread`
   Duration request_timeout = std::chrono::seconds{60};  // for the application; 0: none. Not in `event`
   std::uint32_t max_connections = 10'000;               // at once, in one worker

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "base/units.hpp"
+#include "os/execute.hpp"
 #include "os/unique_fd.hpp"
 
 namespace prong::config {
@@ -99,14 +100,8 @@ std::optional<std::string> why_no_directory(const std::string& path) {
   return std::nullopt;
 }
 
-std::string working_directory() {
-  std::error_code error;
-  const fs::path current = fs::current_path(error);
-  return error ? "/" : current.string();
-}
-
 std::string folder_of(const std::string& file) {
-  return fs::path{absolute_path(file, working_directory())}.parent_path().string();
+  return fs::path{absolute_path(file, os::working_directory())}.parent_path().string();
 }
 
 }  // namespace prong::config

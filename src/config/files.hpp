@@ -32,7 +32,4 @@ inline constexpr std::size_t kLargestFile = std::size_t{1} << 20U;
 // Why `path` is not a directory that can be used; nothing when it is one.
 [[nodiscard]] std::optional<std::string> why_no_directory(const std::string& path);
 
-// The working directory; "/" when it is gone.
-[[nodiscard]] std::string working_directory();
-
 }  // namespace prong::config

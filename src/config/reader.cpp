@@ -13,6 +13,7 @@
 #include "config/files.hpp"
 #include "config/nesting.hpp"
 #include "config/schema.hpp"
+#include "os/execute.hpp"
 
 namespace prong::config {
 namespace {
@@ -113,11 +114,20 @@ class Reader {
             R"(a pool needs listen and static, such as: [pool.site] listen = ["127.0.0.1:8080"] static = { root = )"
             R"("/var/www/html" })");
       sort_diagnostics(diagnostics_, config_->sources);
+      choose_concurrency();
     }
     return {.config = std::move(config_), .diagnostics = std::move(diagnostics_)};
   }
 
  private:
+  // What an application is made for, when nobody says it.
+  void choose_concurrency() {
+    for (PoolConfig& pool : config_->pools)
+      if (std::holds_alternative<WsgiConfig>(pool.app) &&
+          config_->position_of("pool." + pool.name + ".concurrency") == nullptr)
+        pool.concurrency = Concurrency::kThread;
+  }
+
   void complain(Position position, std::string message, std::string hint = {}) {
     diagnostics_.push_back({.position = std::move(position), .message = std::move(message), .hint = std::move(hint)});
   }
@@ -177,7 +187,7 @@ class Reader {
     }
     for (const std::string& path : *paths) {
       // A file that two patterns match, or the main file itself, is read once.
-      const std::string main = absolute_path(config_->sources.front(), working_directory());
+      const std::string main = absolute_path(config_->sources.front(), os::working_directory());
       if (path == main || std::ranges::find(config_->sources, path) != config_->sources.end()) continue;
       auto text = read_whole_file(path);
       if (text)
@@ -281,7 +291,8 @@ class Reader {
   [[nodiscard]] Value resolved(const Key& key, Value value) const {
     auto* text = std::get_if<std::string>(&value);
     const bool is_path = key.access.kind == Kind::kPath || key.paths;
-    if (is_path && std::ranges::find(key.words, *text, &Word::text) == key.words.end())
+    // An empty path stands for one that is found elsewhere.
+    if (is_path && !text->empty() && std::ranges::find(key.words, *text, &Word::text) == key.words.end())
       *text = absolute_path(*text, folder_);
     return value;
   }

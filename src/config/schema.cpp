@@ -508,7 +508,7 @@ constexpr std::array kPoolKeys{
         .doc =
             "How a worker serves many clients, see [concurrency](concurrency.md). `event`: many connections, and the "
             "application runs on the I/O thread, so it must not block. `thread`: many connections, and `threads` "
-            "application threads. `process`: one connection at a time, for code that may not share a process."},
+            "application threads; the default of a `wsgi` pool. `process`: one connection at a time, for code that may not share a process."},
     Key{.name = "threads",
         .access = member<&PoolConfig::threads>(),
         .range = {1, 1'024},
@@ -669,9 +669,15 @@ constexpr std::array kPoolKeys{
         .section = &kExecSection,
         .example = R"({ command = ["/bin/date"] })",
         .doc = "Run any program, see [exec](#exec)."},
+    Key{.name = "wsgi",
+        .access = alternative<&PoolConfig::app, WsgiConfig>(),
+        .presence = Presence::kOneOf,
+        .section = &kWsgiSection,
+        .example = R"({ app = "shop.wsgi:application", path = ["/srv/shop"] })",
+        .doc = "Run a Python application, see [wsgi](#wsgi)."},
 };
 
-constexpr std::array<std::string_view, 3> kLaterPoolKeys{"wsgi", "module", "status"};
+constexpr std::array<std::string_view, 2> kLaterPoolKeys{"module", "status"};
 
 constexpr Section kPool{
     .title = "[pool.NAME]",

@@ -90,6 +90,7 @@ struct Key {
   TakesEffect takes_effect = TakesEffect::kReload;
   bool paths = false;             // of kTexts and kTextMap: the texts are paths, as those of kPath
   bool any_text = false;          // of texts: may have line ends and other control characters; of a list: empty ones
+  bool paths = false;             // of a list: each entry is resolved like a kPath
   std::string_view example = {};  // as TOML source; empty: the default serves
   std::string_view doc = {};
 };
@@ -119,6 +120,9 @@ struct Section {
 // The app table `exec`, and which keys of [pool.NAME] say something about a pool: schema_exec.cpp.
 // NOLINTNEXTLINE(readability-identifier-naming): a constant, whose value this header need not know
 extern const Section kExecSection;
+// The app table `wsgi`: schema_wsgi.cpp.
+// NOLINTNEXTLINE(readability-identifier-naming): as above
+extern const Section kWsgiSection;
 [[nodiscard]] bool fits_pool(const Key& key, const void* owner);
 
 // Whether a pool may have this name: [A-Za-z0-9_-]{1,64}. Names go into log fields, status lines and file names.

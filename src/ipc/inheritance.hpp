@@ -1,5 +1,5 @@
-// What a worker gets from the master at its fork, and nothing else: plain values and descriptor numbers, so that the
-// record can later cross an exec as well (design.md section 7).
+// What a worker gets from the master at its fork, and nothing else: plain values and descriptor numbers, so that it can
+// cross an exec as well: that of a worker which becomes the user's interpreter (design.md section 7).
 #pragma once
 
 #include <sys/types.h>
@@ -8,9 +8,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/error.hpp"
 #include "ipc/scoreboard.hpp"
+#include "os/unique_fd.hpp"
 #include "os/users.hpp"
 
 namespace prong::ipc {
@@ -48,5 +51,23 @@ struct Inheritance {
   std::size_t cell_number = 0;  // which cell of it is this worker's
   WorkerCell* cell = nullptr;   // that cell, in the mapping that a fork inherits
 };
+
+// What crosses an exec: of the inheritance all but what child_setup has done already (the identity, the limits) and
+// what does not survive (`cell`), and what a fork would have copied.
+struct ExecRecord {
+  Inheritance inheritance;
+  std::string config;  // of the pool and the log, as TOML (config/print.hpp)
+  int log_fd = -1;     // what lines of the process log go to; -1: the journal
+};
+[[nodiscard]] std::string encode(const ExecRecord& record);
+// The error: it is of another version of prongd, or not whole.
+[[nodiscard]] Result<ExecRecord> decode(std::string_view bytes);
+// All that are in it.
+[[nodiscard]] std::vector<int> descriptors_of(const ExecRecord& record);
+
+// Before the exec: the record in a memory file, which stays open over it like every descriptor in the record.
+[[nodiscard]] Result<os::UniqueFd> store(const ExecRecord& record);
+// After it: reads the record, and closes its file; every descriptor in it is close-on-exec again.
+[[nodiscard]] Result<ExecRecord> take(os::UniqueFd file);
 
 }  // namespace prong::ipc

@@ -8,6 +8,12 @@ Result<Scoreboard> Scoreboard::create() {
   return Scoreboard{std::move(*memory)};
 }
 
+Result<Scoreboard> Scoreboard::open(os::UniqueFd fd) {
+  auto memory = os::SharedMemory::open(std::move(fd), kCells * sizeof(WorkerCell));
+  if (!memory) return failure("cannot open the scoreboard", std::move(memory.error()));
+  return Scoreboard{std::move(*memory)};
+}
+
 WorkerCell& Scoreboard::cell(std::size_t number) const {
   // The mapping is page-aligned and zero-filled, which are valid WorkerCells (an implicit-lifetime type).
   return reinterpret_cast<WorkerCell*>(memory_.bytes().data())[number];

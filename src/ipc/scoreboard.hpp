@@ -43,6 +43,8 @@ class Scoreboard {
  public:
   static constexpr std::size_t kCells = 64;
   [[nodiscard]] static Result<Scoreboard> create();
+  // In a process that another program's exec made: the one behind an inherited descriptor, which is taken over.
+  [[nodiscard]] static Result<Scoreboard> open(os::UniqueFd fd);
   // number: below kCells.
   [[nodiscard]] WorkerCell& cell(std::size_t number = 0) const;
   [[nodiscard]] WorkerCounts counts(std::size_t number = 0) const { return counts_of(cell(number)); }

@@ -102,6 +102,38 @@ Result<std::shared_ptr<Output>> prepare(const Settings& settings) {
   return output;
 }
 
+Handover handover() {
+  const auto& output = state().output;
+  if (!output) return {};
+  Handover handed{.settings = output->settings};
+  switch (output->settings.target) {
+    case Target::kJournal:
+      break;
+    case Target::kFile:
+      handed.fd = output->file.get();
+      break;
+    case Target::kStderr:
+      handed.fd = STDERR_FILENO;
+      handed.settings.color = wants_color(output->settings.color) ? Color::kAlways : Color::kNever;
+      break;
+  }
+  return handed;
+}
+
+Result<std::shared_ptr<Output>> take_over(const Settings& settings, os::UniqueFd fd) {
+  if (settings.target == Target::kJournal) return prepare(settings);
+  auto output = std::make_shared<Output>();
+  output->settings = settings;
+  const bool is_file = settings.target == Target::kFile;
+  output->lines =
+      std::make_shared<LineSink>(fd.get(), is_file ? fmt::format("\"{}\"", settings.path) : "standard error",
+                                 settings.color == Color::kAlways);
+  (is_file ? output->file : output->inherited) = std::move(fd);
+  output->logger = std::make_shared<spdlog::logger>("prongd", output->lines);
+  output->logger->set_level(to_spdlog(settings.level));
+  return output;
+}
+
 void use(std::shared_ptr<Output> output) {
   state().output = std::move(output);
 }

@@ -45,6 +45,16 @@ class Output;
 [[nodiscard]] Result<std::shared_ptr<Output>> prepare(const Settings& settings);
 void use(std::shared_ptr<Output> output);
 
+// How a program that this process is about to become (execve(2)) goes on with the log in use: its settings, with the
+// colour decided, and the descriptor that lines go to (borrowed; -1: the journal, which is opened anew).
+struct Handover {
+  Settings settings;
+  int fd = -1;
+};
+[[nodiscard]] Handover handover();
+// In that program. `fd` is taken over.
+[[nodiscard]] Result<std::shared_ptr<Output>> take_over(const Settings& settings, os::UniqueFd fd);
+
 // Opens the file again by its path (after logrotate). The old one goes on if that fails. No file: nothing to do.
 [[nodiscard]] Result<void> reopen();
 // The log file's descriptor (borrowed), to be sent to the workers after reopen(); -1 without a file.

@@ -28,7 +28,7 @@ constexpr std::chrono::seconds kRefusalInterval{1};
 // The master's ends are the slot's; the program's end of the pipe is returned, to be closed after the fork.
 Result<os::UniqueFd> Supervisor::open_program_ends(const Place& place, ipc::Inheritance& inheritance) {
   const config::ExecConfig* exec = exec_of(*place.pool);
-  if (exec == nullptr) return os::UniqueFd{};
+  if (exec == nullptr && !std::holds_alternative<config::WsgiConfig>(place.pool->config->app)) return os::UniqueFd{};
   Program& program = place.slot->program;
   auto pipe = os::make_pipe();
   if (!pipe) return failure(std::move(pipe.error()));
@@ -37,7 +37,7 @@ Result<os::UniqueFd> Supervisor::open_program_ends(const Place& place, ipc::Inhe
   if (!key) return failure(std::move(key.error()));
   program.output_key = *key;
   inheritance.stderr_fd = pipe->writer.get();
-  if (exec->style == config::ExecStyle::kListener && !exec->ready) {
+  if (exec != nullptr && exec->style == config::ExecStyle::kListener && !exec->ready) {
     auto notify = os::NotifySocket::create();
     if (!notify) return failure(std::move(notify.error()));
     program.notify = std::move(*notify);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <filesystem>
 #include <system_error>
 
@@ -61,6 +62,11 @@ int become_open_program(int file, char* const* arguments, char* const* environme
 Result<void> change_directory(const std::string& path) {
   if (::chdir(path.c_str()) != 0) return failure(system_error(fmt::format("cannot enter \"{}\"", path), errno));
   return {};
+}
+
+std::string working_directory() {
+  std::array<char, PATH_MAX> path{};
+  return ::getcwd(path.data(), path.size()) != nullptr ? std::string{path.data()} : std::string{"/"};
 }
 
 Result<void> start_session() {

@@ -28,6 +28,8 @@ namespace prong::os {
 [[nodiscard]] int become_open_program(int file, char* const* arguments, char* const* environment);
 
 [[nodiscard]] Result<void> change_directory(const std::string& path);
+// "/" when it is gone.
+[[nodiscard]] std::string working_directory();
 
 // Leads a new session and a new process group, whose number is the pid (setsid(2)).
 [[nodiscard]] Result<void> start_session();

@@ -9,12 +9,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 #include <utility>
 
 #include "os/signals.hpp"
@@ -110,6 +114,12 @@ Result<void> open_standard_descriptors() {
   }
 }
 
+std::string executable_path() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+  return size > 0 ? std::string{path.data(), static_cast<std::size_t>(size)} : std::string{};
+}
+
 Result<void> set_close_on_exec(int fd, bool on) {
   const int flags = ::fcntl(fd, F_GETFD);
   if (flags < 0 || ::fcntl(fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC) != 0)
@@ -202,6 +212,22 @@ void remember_arguments(int argc, char** argv) {
   }
   title_area.start = argv[0];
   title_area.size = static_cast<std::size_t>(end - argv[0]);
+}
+
+void remember_arguments_of_host() {
+  constexpr int kArgStart = 48;  // the field's number; the second one, in brackets, may have blanks
+  std::ifstream file{"/proc/self/stat"};
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t bracket = text.rfind(')');
+  if (bracket == std::string::npos) return;
+  std::istringstream fields{text.substr(bracket + 1)};
+  std::string skipped;
+  for (int number = 3; number < kArgStart; ++number) fields >> skipped;
+  std::uintptr_t start = 0;
+  std::uintptr_t end = 0;
+  if (!(fields >> start >> end) || start == 0 || end <= start) return;
+  title_area.start = reinterpret_cast<char*>(start);  // NOLINT(performance-no-int-to-ptr): the kernel says a number
+  title_area.size = end - start;
 }
 
 void set_process_title(std::string_view title) {

@@ -62,6 +62,9 @@ void reap(pid_t pid);
 [[nodiscard]] Result<void> close_all_except(std::span<const int> keep);
 // Makes 0, 1 and 2 /dev/null where they are closed, so that no socket can become "standard error".
 [[nodiscard]] Result<void> open_standard_descriptors();
+// The program that this process runs (/proc/self/exe).
+[[nodiscard]] std::string executable_path();
+
 // Sets or clears FD_CLOEXEC.
 [[nodiscard]] Result<void> set_close_on_exec(int fd, bool on);
 // A duplicate with CLOEXEC.
@@ -90,5 +93,8 @@ struct Credentials {
 // the title can be longer than the command line was. set_process_title() cuts what does not fit.
 void remember_arguments(int argc, char** argv);
 void set_process_title(std::string_view title);
+// The same for code that another program has loaded: finds its command line (proc(5), /proc/pid/stat) and leaves its
+// environment where it is.
+void remember_arguments_of_host();
 
 }  // namespace prong::os

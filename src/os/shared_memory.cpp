@@ -1,6 +1,7 @@
 #include "os/shared_memory.hpp"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +13,14 @@ Result<SharedMemory> SharedMemory::create(const char* name, std::size_t size) {
   if (!fd.valid()) return failure(system_error("cannot create shared memory", errno));
   if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
     return failure(system_error("cannot size shared memory", errno));
+  return open(std::move(fd), size);
+}
+
+Result<SharedMemory> SharedMemory::open(UniqueFd fd, std::size_t size) {
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0) return failure(system_error("cannot look at shared memory", errno));
+  // Touching what is beyond its end would be a SIGBUS.
+  if (static_cast<std::size_t>(status.st_size) < size) return failure("the shared memory is smaller than it should be");
   void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (address == MAP_FAILED) return failure(system_error("cannot map shared memory", errno));
   return SharedMemory{std::move(fd), std::span{static_cast<std::byte*>(address), size}};

@@ -16,6 +16,9 @@ class SharedMemory {
   // Zero-filled. `name` shows in /proc/PID/maps.
   [[nodiscard]] static Result<SharedMemory> create(const char* name, std::size_t size);
 
+  // The one behind a descriptor that was inherited; takes it over, also on failure. An error when it is smaller.
+  [[nodiscard]] static Result<SharedMemory> open(UniqueFd fd, std::size_t size);
+
   SharedMemory(SharedMemory&& other) noexcept
       : fd_(std::move(other.fd_)), bytes_(std::exchange(other.bytes_, std::span<std::byte>{})) {}
   SharedMemory& operator=(SharedMemory&& other) noexcept;

@@ -1,8 +1,10 @@
 #include "os/signals.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -25,6 +27,21 @@ constexpr std::array kNames{
     Named{SIGURG, "SIGURG"},   Named{SIGVTALRM, "SIGVTALRM"}, Named{SIGPROF, "SIGPROF"}};
 
 constexpr std::string_view kPrefix = "SIG";
+
+// Where write_caught() writes. A handler has no other way to find anything.
+std::atomic<int> caught_reader = -1;   // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+std::atomic<int> caught_signals = -1;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+
+void write_caught(int number, siginfo_t* info, void* /*context*/) {
+  const int saved = errno;
+  const ReceivedSignal signal{.number = number,
+                              .sender_pid = info->si_pid,
+                              .sender_uid = info->si_uid,
+                              .from_process = info->si_code <= 0};
+  // A pipe that is full has told enough already. One write of this size is never torn (pipe(7), PIPE_BUF).
+  (void)(::write(caught_signals.load(std::memory_order_relaxed), &signal, sizeof signal) == 0);
+  errno = saved;
+}
 
 }  // namespace
 
@@ -69,6 +86,12 @@ void reset_signal_dispositions() {
   for (int number = 1; number <= SIGRTMAX; ++number) (void)sigaction(number, &action, nullptr);
 }
 
+void restore_default(int number) {
+  struct sigaction action{};
+  action.sa_handler = SIG_DFL;
+  (void)sigaction(number, &action, nullptr);
+}
+
 void ignore_signal(int number) {
   struct sigaction action{};
   action.sa_handler = SIG_IGN;
@@ -82,6 +105,22 @@ void catch_signal(int number, void (*handler)(int)) {
   (void)sigaction(number, &action, nullptr);
 }
 
+bool has_handler(int number, void (*handler)(int)) {
+  struct sigaction action{};
+  return sigaction(number, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
+         action.sa_handler == handler;
+}
+
+void reset_caught_signals() {
+  for (int number = 1; number <= SIGRTMAX; ++number) {
+    struct sigaction action{};
+    if (sigaction(number, nullptr, &action) != 0 || (action.sa_flags & SA_SIGINFO) == 0 ||
+        action.sa_sigaction != write_caught)
+      continue;
+    restore_default(number);
+  }
+}
+
 Result<SignalFd> SignalFd::create(std::initializer_list<int> numbers) {
   sigset_t set;
   sigemptyset(&set);
@@ -92,10 +131,41 @@ Result<SignalFd> SignalFd::create(std::initializer_list<int> numbers) {
 Result<SignalFd> SignalFd::create(const sigset_t& set) {
   UniqueFd fd{::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
   if (!fd.valid()) return failure(system_error("cannot create a signalfd", errno));
-  return SignalFd{std::move(fd)};
+  return SignalFd{std::move(fd), Source::kSignalFd};
+}
+
+Result<void> catch_to_pipe(std::initializer_list<int> numbers) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0)
+    return failure(system_error("cannot create a pipe for signals", errno));
+  // The writer lives as long as the process: a handler may use it at any time.
+  note_owned(ends[1]);
+  caught_reader.store(ends[0], std::memory_order_relaxed);
+  caught_signals.store(ends[1], std::memory_order_relaxed);
+  for (const int number : numbers) {
+    struct sigaction action{};
+    action.sa_sigaction = write_caught;
+    action.sa_flags = SA_RESTART | SA_SIGINFO;
+    (void)sigaction(number, &action, nullptr);
+  }
+  return {};
+}
+
+Result<SignalFd> SignalFd::create_caught() {
+  UniqueFd reader{caught_reader.exchange(-1, std::memory_order_relaxed)};
+  if (!reader.valid()) return failure("no signals are caught");
+  return SignalFd{std::move(reader), Source::kHandler};
+}
+
+std::vector<ReceivedSignal> SignalFd::read_handler() const {
+  std::vector<ReceivedSignal> received;
+  ReceivedSignal signal;
+  while (::read(fd_.get(), &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal)) received.push_back(signal);
+  return received;
 }
 
 std::vector<ReceivedSignal> SignalFd::read() {
+  if (source_ == Source::kHandler) return read_handler();
   std::vector<ReceivedSignal> received;
   std::array<signalfd_siginfo, 16> infos{};
   while (true) {

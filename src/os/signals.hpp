@@ -37,23 +37,39 @@ void unblock_all_signals();
 
 // SIG_DFL for every signal. Ignored signals survive execve(2) and masks survive fork(2), so both have to be undone.
 void reset_signal_dispositions();
+void restore_default(int number);
 void ignore_signal(int number);
+// Whether that is what happens at the signal now.
+[[nodiscard]] bool has_handler(int number, void (*handler)(int));
 // Calls `handler`, which may call only async-signal-safe functions; system calls that it interrupts go on (SA_RESTART).
 void catch_signal(int number, void (*handler)(int));
+
+// For a process whose code starts others, which would inherit blocked signals: the signals, which may be unblocked in
+// any thread, are caught, and their handler writes them to a pipe that SignalFd::create_caught() reads. Once in a
+// process.
+[[nodiscard]] Result<void> catch_to_pipe(std::initializer_list<int> numbers);
+// Gives the signals of catch_to_pipe() their default disposition: in a child that the application forks.
+// Async-signal-safe.
+void reset_caught_signals();
 
 class SignalFd {
  public:
   // A non-blocking signalfd for these signals, which must be blocked.
   [[nodiscard]] static Result<SignalFd> create(std::initializer_list<int> numbers);
   [[nodiscard]] static Result<SignalFd> create(const sigset_t& set);
+  // What catch_to_pipe() catches. Once in a process.
+  [[nodiscard]] static Result<SignalFd> create_caught();
 
   // All that is pending; empty when nothing is. Does not block.
   [[nodiscard]] std::vector<ReceivedSignal> read();
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
-  explicit SignalFd(UniqueFd fd) : fd_(std::move(fd)) {}
+  enum class Source : unsigned char { kSignalFd, kHandler };
+  SignalFd(UniqueFd fd, Source source) : fd_(std::move(fd)), source_(source) {}
+  [[nodiscard]] std::vector<ReceivedSignal> read_handler() const;
   UniqueFd fd_;
+  Source source_;
 };
 
 }  // namespace prong::os

@@ -69,6 +69,9 @@ struct Loader {
   Result<std::unique_ptr<http::Handler>> operator()(const config::ExecConfig& /*exec*/) const {
     return failure("a program answers no requests");  // worker.cpp never gets here with one
   }
+  Result<std::unique_ptr<http::Handler>> operator()(const config::WsgiConfig& /*wsgi*/) const {
+    return failure("a Python application runs in its interpreter");  // worker.cpp never gets here with one
+  }
   Result<std::unique_ptr<http::Handler>> operator()(const config::RespondConfig& respond) const {
     return std::make_unique<app::Respond>(app::RespondSettings{
         .status = static_cast<std::uint16_t>(respond.status), .headers = respond.headers, .body = respond.body});

@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <optional>
@@ -42,12 +43,15 @@ void on_parent_death(int /*number*/) {
 // one that is caught gets it from execve(2), one that is ignored would stay ignored.
 void take_no_notice(int /*number*/) {}
 
+// Whoever sends one of these to the whole process group, or to every "prongd", means the master. PIPE and XFSZ: a
+// client that closed early, and a file that has reached its limit, are an errno.
+constexpr std::array kOfNoConcern{SIGINT,  SIGQUIT, SIGHUP,  SIGUSR1, SIGUSR2,
+                                  SIGTTIN, SIGTTOU, SIGTSTP, SIGPIPE, SIGXFSZ};
+
 void set_dispositions(const config::PoolConfig& pool) {
   os::reset_signal_dispositions();
   const bool becomes_program = std::holds_alternative<config::ExecConfig>(pool.app);
-  // Whoever sends one of these to the whole process group, or to every "prongd", means the master. PIPE and XFSZ: a
-  // client that closed early, and a file that has reached its limit, are an errno.
-  for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGTSTP, SIGPIPE, SIGXFSZ})
+  for (const int number : kOfNoConcern)
     becomes_program ? os::catch_signal(number, take_no_notice) : os::ignore_signal(number);
   os::catch_signal(parent_death_signal(), on_parent_death);
 }
@@ -71,11 +75,13 @@ Result<void> take_standard_input_away() {
   return {};
 }
 
-Result<void> close_everything_else(const ipc::Inheritance& inheritance) {
+Result<void> close_everything_else(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
   std::vector<int> keep{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, inheritance.channel_fd};
   keep.insert(keep.end(), inheritance.log_fds.begin(), inheritance.log_fds.end());
   if (inheritance.stderr_fd >= 0) keep.push_back(inheritance.stderr_fd);
   if (inheritance.launcher_fd >= 0) keep.push_back(inheritance.launcher_fd);
+  // The mapping does not survive an exec.
+  if (std::holds_alternative<config::WsgiConfig>(pool.app)) keep.push_back(inheritance.scoreboard_fd);
   if (inheritance.access_log_fd >= 0) keep.push_back(inheritance.access_log_fd);
   for (const ipc::InheritedListener& listener : inheritance.listeners) keep.push_back(listener.fd);
   return os::close_all_except(keep);
@@ -128,7 +134,7 @@ Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::Poo
   // 2. Dispositions while everything is still blocked: a signal of the first moment meets the right one.
   set_dispositions(pool);
   // 3. Nothing of the master's: not its epoll, not its signalfd, not the channels of siblings.
-  if (auto done = close_everything_else(inheritance); !done) return done;
+  if (auto done = close_everything_else(inheritance, pool); !done) return done;
   if (auto done = take_standard_input_away(); !done) return done;
   // 4. What a program starts belongs to it: its process group, which is ours, is what the master stops as a whole.
   if (std::holds_alternative<config::ExecConfig>(pool.app))
@@ -145,6 +151,26 @@ Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::Poo
   // 9. Last: from here on signals arrive.
   set_mask();
   return {};
+}
+
+Result<void> set_up_host(const ipc::Inheritance& inheritance, const config::PoolConfig& /*pool*/) {
+  log::set_subject(
+      {.pool = inheritance.pool, .slot = inheritance.slot, .generation = inheritance.generation, .pid = ::getpid()});
+  os::set_process_title(
+      fmt::format("prongd: {}/worker[{}] gen={}", inheritance.pool, inheritance.slot, inheritance.generation));
+  // An interpreter has its own way with PIPE and XFSZ, and undoes it in programs that it starts.
+  for (const int number : kOfNoConcern)
+    if (number != SIGPIPE && number != SIGXFSZ) os::catch_signal(number, take_no_notice);
+  os::catch_signal(parent_death_signal(), on_parent_death);
+  if (auto caught = os::catch_to_pipe({SIGTERM}); !caught) return caught;
+  os::unblock_all_signals();
+  return {};
+}
+
+void reset_dispositions_of_children() {
+  for (const int number : kOfNoConcern)
+    if (os::has_handler(number, take_no_notice)) os::restore_default(number);
+  if (os::has_handler(parent_death_signal(), on_parent_death)) os::restore_default(parent_death_signal());
 }
 
 }  // namespace prong::worker

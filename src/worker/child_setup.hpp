@@ -14,6 +14,12 @@ namespace prong::worker {
 // none of systemd's variables (the master took them out of the environment).
 [[nodiscard]] Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::PoolConfig& pool);
 
+// In a worker that has become the user's interpreter: what did not survive the exec, and what the interpreter would
+// hand on to programs that the application starts (ignored signals, a blocked mask).
+[[nodiscard]] Result<void> set_up_host(const ipc::Inheritance& inheritance, const config::PoolConfig& pool);
+// In a child that the application forks: our handlers are gone. Async-signal-safe.
+void reset_dispositions_of_children();
+
 // How long a worker may go on after its master died.
 inline constexpr Duration kOrphanGrace{500};
 

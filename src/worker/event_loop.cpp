@@ -119,7 +119,9 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inh
                                                      Application application) {
   auto epoll = os::Epoll::create();
   if (!epoll) return failure(std::move(epoll.error()));
-  auto signals = os::SignalFd::create({SIGTERM});
+  // What a Python application starts must not inherit a blocked TERM.
+  auto signals = std::holds_alternative<config::WsgiConfig>(pool.app) ? os::SignalFd::create_caught()
+                                                                      : os::SignalFd::create({SIGTERM});
   if (!signals) return failure(std::move(signals.error()));
   if (auto added = epoll->add(signals->fd(), EPOLLIN, kSignalKey); !added) return failure(std::move(added.error()));
   if (auto added = epoll->add(channel.fd(), EPOLLIN, kChannelKey); !added) return failure(std::move(added.error()));

@@ -18,6 +18,7 @@
 #include "worker/child_setup.hpp"
 #include "worker/event_loop.hpp"
 #include "worker/exec_worker.hpp"
+#include "worker/interpreter.hpp"
 
 namespace prong::worker {
 namespace {
@@ -150,11 +151,18 @@ int run_exec(const ipc::Inheritance& inheritance, const config::PoolConfig& pool
 
 int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load,
         LoadStreams load_streams) {
-  const Loaders loaders{.application = load, .streams = load_streams};
   ipc::Channel channel{os::UniqueFd{inheritance.channel_fd}};
   if (auto done = set_up_child(inheritance, pool); !done) return give_up(channel, done.error());
   if (const auto* exec = std::get_if<config::ExecConfig>(&pool.app))
     return run_exec(inheritance, pool, *exec, std::move(channel));
+  if (const auto* wsgi = std::get_if<config::WsgiConfig>(&pool.app))
+    return give_up(channel, become_interpreter(inheritance, pool, *wsgi, channel));
+  return serve(inheritance, pool, std::move(channel), load, load_streams);
+}
+
+int serve(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
+          LoadApplication load, LoadStreams load_streams) {
+  const Loaders loaders{.application = load, .streams = load_streams};
   switch (pool.concurrency) {
     case config::Concurrency::kEvent:
       return run_event(inheritance, pool, std::move(channel), loaders);

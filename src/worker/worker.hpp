@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "config/config.hpp"
 #include "http/handler.hpp"
+#include "ipc/channel.hpp"
 #include "ipc/inheritance.hpp"
 
 namespace prong::worker {
@@ -23,5 +24,10 @@ using LoadStreams = Result<std::unique_ptr<app::StreamHandler>> (*)(const config
 // return when a thread is stuck in application code at its end: then it exits.
 [[nodiscard]] int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load,
                       LoadStreams load_streams);
+
+// What run() does after its set-up: loads the application, serves, drains. For a worker that has become the user's
+// interpreter, on its main thread.
+[[nodiscard]] int serve(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
+                        LoadApplication load, LoadStreams load_streams);
 
 }  // namespace prong::worker

@@ -1,0 +1,194 @@
+#include "app/wsgi/environ.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <utility>
+
+#include "http/origin.hpp"
+
+namespace prong::app::wsgi {
+namespace {
+
+// What clients can make us keep: names and values beyond these are made anew each time.
+constexpr std::size_t kMostNames = 256;
+constexpr std::size_t kLongestName = 64;
+constexpr std::size_t kLongestValue = 512;
+
+constexpr std::size_t kHashFactor = 31;
+
+class DecimalText {
+ public:
+  // Lives as long as this, until the next one.
+  [[nodiscard]] std::string_view of(std::uint64_t number) {
+    return {digits_.data(), std::to_chars(digits_.data(), digits_.data() + digits_.size(), number).ptr};
+  }
+
+ private:
+  std::array<char, 20> digits_{};  // of 2^64
+};
+
+int digit_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// What is no escape stays as it is: CGI has no way to refuse it (RFC 3875 section 4.1.5).
+std::string_view decoded(std::string_view path, std::string& scratch) {
+  if (!path.contains('%')) return path;
+  scratch.clear();
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const int high = path[i] == '%' && i + 2 < path.size() ? digit_of(path[i + 1]) : -1;
+    const int low = high < 0 ? -1 : digit_of(path[i + 2]);
+    if (low < 0) {
+      scratch += path[i];
+      continue;
+    }
+    scratch += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return scratch;
+}
+
+std::string key_of(std::string_view name) {
+  if (http::equals_ignoring_case(name, "Content-Type")) return "CONTENT_TYPE";
+  if (http::equals_ignoring_case(name, "Content-Length")) return "CONTENT_LENGTH";
+  std::string key = "HTTP_";
+  for (const char c : name) key += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return key;
+}
+
+Ref boolean(bool value) {
+  return checked(PyBool_FromLong(value ? 1 : 0));
+}
+
+void put(PyObject* dict, const char* key, const Ref& value) {
+  if (PyDict_SetItem(dict, interned(key).get(), value.get()) != 0) throw PythonError{take_exception()};
+}
+
+Ref make_template(const EnvironSettings& settings, PyObject* file_wrapper) {
+  Ref dict = checked(PyDict_New());
+  put(dict.get(), "SERVER_SOFTWARE", interned("prongd"));
+  put(dict.get(), "GATEWAY_INTERFACE", interned("CGI/1.1"));
+  put(dict.get(), "SCRIPT_NAME", interned(""));
+  put(dict.get(), "wsgi.version", checked(Py_BuildValue("(ii)", 1, 0)));
+  put(dict.get(), "wsgi.url_scheme", interned("http"));
+  put(dict.get(), "wsgi.multithread", boolean(settings.multithread));
+  put(dict.get(), "wsgi.multiprocess", boolean(settings.multiprocess));
+  put(dict.get(), "wsgi.run_once", boolean(false));
+  // The body has an end that the application may read up to.
+  put(dict.get(), "wsgi.input_terminated", boolean(true));
+  put(dict.get(), "wsgi.file_wrapper", Ref::borrowed(file_wrapper));
+  PyObject* const errors = PySys_GetObject("stderr");
+  put(dict.get(), "wsgi.errors", Ref::borrowed(errors != nullptr ? errors : Py_None));
+  return dict;
+}
+
+}  // namespace
+
+EnvironBuilder::EnvironBuilder(const EnvironSettings& settings, PyObject* file_wrapper)
+    : template_(make_template(settings, file_wrapper)), empty_(interned("")) {}
+
+PyObject* EnvironBuilder::Repeated::of(std::string_view value) {
+  if (text && bytes == value) return text.get();
+  text = latin1(value);
+  if (!text) throw PythonError{take_exception()};
+  if (value.size() <= kLongestValue)
+    bytes = value;
+  else
+    bytes.assign(1, '\0');  // no value is the same: none has a NUL
+  return text.get();
+}
+
+void EnvironBuilder::set(PyObject* environ, const Ref& key, PyObject* value) {
+  if (PyDict_SetItem(environ, key.get(), value) != 0) throw PythonError{take_exception()};
+}
+
+EnvironBuilder::Field& EnvironBuilder::field_of(std::string_view name) {
+  if (const auto found = fields_.find(name); found != fields_.end()) return found->second;
+  const bool is_kept = fields_.size() < kMostNames && name.size() <= kLongestName;
+  Field& field = is_kept ? fields_.try_emplace(std::string{name}).first->second : unusual_;
+  field.key = interned(key_of(name));
+  field.is_cookie = http::equals_ignoring_case(name, "Cookie");
+  return field;
+}
+
+// Fields of one name are one list (RFC 9110 section 5.3), cookies too (RFC 6265 section 5.4, whose separator differs).
+void EnvironBuilder::add_headers(PyObject* environ, const http::Request& request) {
+  seen_.clear();
+  for (std::size_t i = 0; i < request.headers.size(); ++i) {
+    const http::Header header = request.headers[i];
+    // The body has no coding any more.
+    if (request.body != nullptr && http::equals_ignoring_case(header.name, "Transfer-Encoding")) continue;
+    Field& field = field_of(header.name);
+    if (std::ranges::find(seen_, field.key.get()) != seen_.end()) {
+      PyObject* const before = PyDict_GetItem(environ, field.key.get());
+      const Ref joined{PyUnicode_FromFormat(field.is_cookie ? "%U; %U" : "%U,%U", before, latin1(header.value).get())};
+      if (!joined) throw PythonError{take_exception()};
+      set(environ, field.key, joined.get());
+      continue;
+    }
+    seen_.push_back(field.key.get());
+    set(environ, field.key, field.value.of(header.value));
+  }
+}
+
+// Who asks, and where; behind trusted proxies what they say (http/origin.hpp).
+void EnvironBuilder::add_client(PyObject* environ, const http::Request& request) {
+  const http::Origin origin = http::origin_of(request);
+  const net::IpAddress& address = origin.client.address;
+  std::size_t place = 0;
+  for (const std::uint8_t byte : address.bytes) place = place * kHashFactor + byte;
+  Client& client = clients_[place % kClients];
+  if (!client.text || client.address != address) {
+    client.text = checked(latin1(net::to_text(address)).release());
+    client.address = address;
+  }
+  set(environ, remote_addr_, client.text.get());
+  DecimalText digits;
+  if (origin.client.port != 0)
+    set(environ, remote_port_, checked(latin1(digits.of(origin.client.port)).release()).get());
+  const http::HostParts host = http::split_host(origin.host);
+  // It is never empty (PEP 3333, "environ Variables").
+  set(environ, server_name_,
+      server_name_value_.of(!host.name.empty() ? host.name : std::string_view{net::to_text(request.listener.address)}));
+  const bool is_proxied = request.proxies != nullptr;
+  std::uint16_t port = is_proxied ? 0 : request.listener.port;
+  if (port == 0) port = http::default_port(origin.scheme);
+  set(environ, server_port_, server_port_value_.of(is_proxied && !host.port.empty() ? host.port : digits.of(port)));
+  if (origin.scheme == http::Scheme::kHttps) set(environ, url_scheme_, https_.get());
+  // What the target names, or a proxy says, replaces the field (RFC 9112 section 3.2.2).
+  if (!origin.host.empty()) set(environ, http_host_, host_.of(origin.host));
+}
+
+void EnvironBuilder::add_path(PyObject* environ, const http::Request& request) {
+  set(environ, path_info_, path_.of(decoded(request.path, scratch_)));
+  set(environ, query_string_, request.query.empty() ? empty_.get() : query_.of(request.query));
+  PyObject* const target = target_.of(request.target);
+  set(environ, request_uri_, target);
+  set(environ, raw_uri_, target);
+}
+
+Ref EnvironBuilder::build(const http::Request& request, const InputType& inputs) {
+  Ref environ{PyDict_Copy(template_.get())};
+  if (!environ) throw PythonError{take_exception()};
+  set(environ.get(), request_method_, method_.of(request.method));
+  set(environ.get(), server_protocol_, protocols_[request.version_minor > 0 ? 1 : 0].get());
+  add_path(environ.get(), request);
+  add_headers(environ.get(), request);
+  add_client(environ.get(), request);
+  if (request.body == nullptr || request.body->size() == 0) {
+    if (!no_input_) no_input_ = inputs.make(nullptr);
+    set(environ.get(), input_, no_input_.get());
+    return environ;
+  }
+  DecimalText digits;
+  set(environ.get(), content_length_, checked(latin1(digits.of(request.body->size())).release()).get());
+  set(environ.get(), input_, inputs.make(request.body).get());
+  return environ;
+}
+
+}  // namespace prong::app::wsgi

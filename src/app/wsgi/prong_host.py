@@ -1,0 +1,69 @@
+"""The Python half of a worker: loads the application and hands it to prong_worker, which serves it.
+
+Runs on the main thread of an interpreter that prongd's worker has become. What it leaves behind in the interpreter is
+what a user would find in a program of his own: sys.argv, sys.path, __main__ and the working directory.
+"""
+
+import faulthandler
+import gc
+import importlib
+import os
+import sys
+import traceback
+
+import prong_worker
+
+DEFAULT_NAME = "application"
+
+
+def report(exception):
+    """Prints an exception as a traceback, without the frames of this file."""
+    trace = exception.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    traceback.print_exception(type(exception), exception, trace)
+    sys.stderr.flush()
+
+
+def find_application(name):
+    """The callable that "module", "module:name" or "module:factory()" names."""
+    module_name, _, path = name.partition(":")
+    path = path or DEFAULT_NAME
+    is_factory = path.endswith("()")
+    found = importlib.import_module(module_name)
+    for part in path[:-2].split(".") if is_factory else path.split("."):
+        found = getattr(found, part)
+    if is_factory:
+        found = found()
+    if not callable(found):
+        raise TypeError(f"{name} is {type(found).__name__}, and no application: it cannot be called")
+    return found
+
+
+def prepare(folders):
+    """What a program of the user's would find."""
+    sys.argv[:] = ["prongd"]
+    working_directory = os.getcwd()
+    # "" is the working directory, wherever that will be; the one of now is meant.
+    rest = [entry for entry in sys.path if entry not in ("", working_directory) and entry not in folders]
+    front = list(dict.fromkeys([*folders, working_directory]))
+    sys.path[:] = front + rest
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    faulthandler.enable()
+
+
+def main(record):
+    settings = prong_worker.begin(record)
+    prepare(settings["path"])
+    try:
+        application = find_application(settings["application"])
+    except BaseException as error:  # SystemExit too: a module that exits is none
+        report(error)
+        last = "".join(traceback.format_exception_only(type(error), error)).strip().splitlines()[-1]
+        prong_worker.refuse(f"cannot load the application {settings['application']}: {last}")
+        sys.exit(1)
+    if settings["gc_freeze"]:
+        gc.collect()
+        gc.freeze()
+    sys.exit(prong_worker.serve(application, report))

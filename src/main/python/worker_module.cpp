@@ -1,0 +1,53 @@
+// The worker in the user's interpreter: joins the module that Python loads (app/wsgi) and the worker.
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "app/wsgi/module.hpp"
+#include "ipc/channel.hpp"
+#include "worker/interpreter.hpp"
+#include "worker/worker.hpp"
+
+namespace prong::app::wsgi {
+namespace {
+
+// What begin_worker() made, for the calls that follow from Python. One for the process.
+struct State {
+  worker::Resumed resumed;
+  ipc::Channel channel;
+};
+std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+
+::prong::Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& /*app*/) {
+  return make_handler();
+}
+
+::prong::Result<std::unique_ptr<StreamHandler>> load_streams(const config::AppConfig& /*app*/) {
+  return failure("a WSGI application answers requests, and is no application of streams");
+}
+
+}  // namespace
+
+::prong::Result<Assignment> begin_worker(int record_fd) {
+  auto resumed = worker::resume_worker(record_fd);
+  if (!resumed) return failure(std::move(resumed.error()));
+  ipc::Channel channel{os::UniqueFd{resumed->inheritance.channel_fd}};
+  state.emplace(State{.resumed = *std::move(resumed), .channel = std::move(channel)});
+  const config::PoolConfig& pool = state->resumed.pool();
+  const auto& wsgi = std::get<config::WsgiConfig>(pool.app);
+  return Assignment{.application = wsgi.app,
+                    .path = wsgi.path,
+                    .gc_freeze = wsgi.gc_freeze,
+                    .multithread = pool.concurrency == config::Concurrency::kThread && pool.threads > 1,
+                    .multiprocess = !pool.workers || *pool.workers > 1};
+}
+
+int serve_worker() {
+  return worker::serve(state->resumed.inheritance, state->resumed.pool(), std::move(state->channel), load, load_streams);
+}
+
+void refuse_to_start(const std::string& reason) {
+  if (state) (void)state->channel.send(ipc::StartFailed{.reason = reason});  // the exit follows, and says the rest
+}
+
+}  // namespace prong::app::wsgi
