@@ -76,7 +76,8 @@ void check_wsgi(const Config& config, const PoolConfig& pool, const WsgiConfig& 
     const std::string key = "env." + escaped(name);
     if (name.empty() || name.contains('=') || name.contains('\0'))
       complain(key, fmt::format("{} is no name of a variable", in_quotes(name)), "a name is not empty and has no =");
-    if (value.contains('\0')) complain(key, fmt::format("{} has a NUL byte", in_quotes(value)), "no variable can have one");
+    if (value.contains('\0'))
+      complain(key, fmt::format("{} has a NUL byte", in_quotes(value)), "no variable can have one");
   }
 }
 

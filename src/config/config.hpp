@@ -216,7 +216,7 @@ inline constexpr EnumText<MemoryMeasure, 2> kMemoryMeasureText{
 struct PoolConfig {
   std::string name = {};
   std::vector<ListenerConfig> listen = {};
-  std::optional<std::uint32_t> workers = {};  // nothing: "auto", one for each usable CPU
+  std::optional<std::uint32_t> workers = {};            // nothing: "auto", one for each usable CPU
   Concurrency concurrency = Concurrency::kEvent;        // for a WsgiConfig the reader makes it kThread
   std::uint32_t threads = 4;                            // application threads of one worker, in `thread`
   Duration request_timeout = std::chrono::seconds{60};  // for the application; 0: none. Not in `event`

@@ -508,7 +508,8 @@ constexpr std::array kPoolKeys{
         .doc =
             "How a worker serves many clients, see [concurrency](concurrency.md). `event`: many connections, and the "
             "application runs on the I/O thread, so it must not block. `thread`: many connections, and `threads` "
-            "application threads; the default of a `wsgi` pool. `process`: one connection at a time, for code that may not share a process."},
+            "application threads; the default of a `wsgi` pool. `process`: one connection at a time, for code that may "
+            "not share a process."},
     Key{.name = "threads",
         .access = member<&PoolConfig::threads>(),
         .range = {1, 1'024},

@@ -90,7 +90,6 @@ struct Key {
   TakesEffect takes_effect = TakesEffect::kReload;
   bool paths = false;             // of kTexts and kTextMap: the texts are paths, as those of kPath
   bool any_text = false;          // of texts: may have line ends and other control characters; of a list: empty ones
-  bool paths = false;             // of a list: each entry is resolved like a kPath
   std::string_view example = {};  // as TOML source; empty: the default serves
   std::string_view doc = {};
 };

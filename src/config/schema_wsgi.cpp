@@ -19,8 +19,9 @@ constexpr std::array kWsgiKeys{
         .presence = Presence::kRequired,
         .range = {1, 1'024},
         .example = R"("shop.wsgi:application")",
-        .doc = "The application: `module:name`, where the name may have dots; `module` alone means `module:application`. "
-               "With `()` at the end it is a factory, which is called once: `shop:create_app()`."},
+        .doc =
+            "The application: `module:name`, where the name may have dots; `module` alone means `module:application`. "
+            "With `()` at the end it is a factory, which is called once: `shop:create_app()`."},
     Key{.name = "path",
         .access = member<&WsgiConfig::path>(),
         .range = {0, 100},

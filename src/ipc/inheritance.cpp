@@ -151,7 +151,8 @@ Result<os::UniqueFd> store(const ExecRecord& record) {
 
 Result<ExecRecord> take(os::UniqueFd file) {
   struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return failure(system_error("cannot look at what the master handed over", errno));
+  if (::fstat(file.get(), &status) != 0)
+    return failure(system_error("cannot look at what the master handed over", errno));
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size > kMostBytes) return failure("what the master handed over is too large");
   std::string bytes(size, '\0');

@@ -125,9 +125,8 @@ Result<std::shared_ptr<Output>> take_over(const Settings& settings, os::UniqueFd
   auto output = std::make_shared<Output>();
   output->settings = settings;
   const bool is_file = settings.target == Target::kFile;
-  output->lines =
-      std::make_shared<LineSink>(fd.get(), is_file ? fmt::format("\"{}\"", settings.path) : "standard error",
-                                 settings.color == Color::kAlways);
+  output->lines = std::make_shared<LineSink>(
+      fd.get(), is_file ? fmt::format("\"{}\"", settings.path) : "standard error", settings.color == Color::kAlways);
   (is_file ? output->file : output->inherited) = std::move(fd);
   output->logger = std::make_shared<spdlog::logger>("prongd", output->lines);
   output->logger->set_level(to_spdlog(settings.level));

@@ -68,7 +68,7 @@ class JournalSink final : public spdlog::sinks::sink {
 class Output {
  public:
   Settings settings;
-  os::UniqueFd file;      // of Target::kFile
+  os::UniqueFd file;       // of Target::kFile
   os::UniqueFd inherited;  // of Target::kStderr, when that is not descriptor 2 (take_over())
   std::shared_ptr<LineSink> lines;
   std::shared_ptr<JournalSink> journal;

@@ -34,10 +34,8 @@ std::atomic<int> caught_signals = -1;  // NOLINT(cppcoreguidelines-avoid-non-con
 
 void write_caught(int number, siginfo_t* info, void* /*context*/) {
   const int saved = errno;
-  const ReceivedSignal signal{.number = number,
-                              .sender_pid = info->si_pid,
-                              .sender_uid = info->si_uid,
-                              .from_process = info->si_code <= 0};
+  const ReceivedSignal signal{
+      .number = number, .sender_pid = info->si_pid, .sender_uid = info->si_uid, .from_process = info->si_code <= 0};
   // A pipe that is full has told enough already. One write of this size is never torn (pipe(7), PIPE_BUF).
   (void)(::write(caught_signals.load(std::memory_order_relaxed), &signal, sizeof signal) == 0);
   errno = saved;

@@ -96,10 +96,10 @@ log::Settings log_settings(const config::LogConfig& from) {
 Result<ipc::ExecRecord> make_record(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
   const log::Handover handed = log::handover();
   config::Config config;
-  config.log = {.target = target_text(handed.settings),
-                .level = level_of(handed.settings.level),
-                .color = handed.settings.color == log::Color::kAlways ? config::LogColor::kAlways
-                                                                      : config::LogColor::kNever};
+  config.log = {
+      .target = target_text(handed.settings),
+      .level = level_of(handed.settings.level),
+      .color = handed.settings.color == log::Color::kAlways ? config::LogColor::kAlways : config::LogColor::kNever};
   config.pools.push_back(pool);
   ipc::ExecRecord record{.inheritance = inheritance, .config = config::to_toml(config), .log_fd = handed.fd};
   if (handed.fd == STDERR_FILENO) {
@@ -124,9 +124,8 @@ Error become_interpreter(const ipc::Inheritance& inheritance, const config::Pool
   auto file = ipc::store(*record);
   if (!file) return std::move(file.error());
   app::ProgramSettings program = app::program_of(settings, *interpreter, environ);
-  program.command.insert(program.command.end(),
-                         {"-c", kBootstrap, app::module_folder(os::executable_path()), fmt::format("{}", file->get()),
-                          fmt::format("{}", channel.fd())});
+  program.command.insert(program.command.end(), {"-c", kBootstrap, app::module_folder(os::executable_path()),
+                                                 fmt::format("{}", file->get()), fmt::format("{}", channel.fd())});
   auto prepared = app::Program::prepare(program, environ, 0);
   if (!prepared) return std::move(prepared.error());
   if (auto redirected = redirect_output(inheritance); !redirected) return std::move(redirected.error());

@@ -6,6 +6,7 @@
 #include "config/files.hpp"
 #include "config/reader.hpp"
 #include "config_folder.hpp"
+#include "os/execute.hpp"
 
 namespace prong::config {
 namespace {
@@ -156,8 +157,8 @@ static = { root = ")" + std::string{root} +
   CHECK(root_of("html", "/etc/p/p.toml") == std::pair<std::string, std::string>{"/etc/p/html", "/etc/p/log"});
   CHECK(root_of("../html/./x//y/", "/etc/p/p.toml").first == "/etc/html/x/y");
   CHECK(root_of("/srv", "/etc/p/p.toml").first == "/srv");
-  CHECK(root_of(".", "p.toml").first == working_directory());
-  CHECK(root_of("x", "sub/p.toml").first == working_directory() + "/sub/x");
+  CHECK(root_of(".", "p.toml").first == os::working_directory());
+  CHECK(root_of("x", "sub/p.toml").first == os::working_directory() + "/sub/x");
 }
 
 TEST_CASE("each mistake in a pool is told at its place with what to write instead") {
@@ -177,10 +178,10 @@ TEST_CASE("each mistake in a pool is told at its place with what to write instea
       {"http = { idle_timout = \"3s\" }",
        R"(t.toml:4:10: error: unknown key "idle_timout" in pool.a.http; did you mean "idle_timeout"?)"},
       {"\"\\u0007\" = 1",
-       R"(t.toml:4:1: error: unknown key "\\x07" in pool.a; known here: listen, workers, concurrency, threads, request_timeout, max_connections, user, group, umask, start_timeout, start_attempts, graceful_timeout, max_backoff, max_requests, max_requests_jitter, max_lifetime, max_lifetime_jitter, max_memory, memory_measure, memory_grace, max_unavailable, rlimits, http, static_map, path_prefix, trusted_proxies, forwarded, stream, access_log, static, respond, echo, exec)"},
+       R"(t.toml:4:1: error: unknown key "\\x07" in pool.a; known here: listen, workers, concurrency, threads, request_timeout, max_connections, user, group, umask, start_timeout, start_attempts, graceful_timeout, max_backoff, max_requests, max_requests_jitter, max_lifetime, max_lifetime_jitter, max_memory, memory_measure, memory_grace, max_unavailable, rlimits, http, static_map, path_prefix, trusted_proxies, forwarded, stream, access_log, static, respond, echo, exec, wsgi)"},
       // later versions
-      {"wsgi = { app = \"a:b\" }",
-       R"(t.toml:4:1: error: "wsgi" in pool.a is not part of this version; this version runs: static, respond, echo, exec)"},
+      {"module = { path = \"a.so\" }",
+       R"(t.toml:4:1: error: "module" in pool.a is not part of this version; this version runs: static, respond, echo, exec, wsgi)"},
       // choices
       {"concurrency = \"evnt\"",
        R"(t.toml:4:15: error: pool.a.concurrency = "evnt" is not known; did you mean "event"? it can be "event", "thread" or "process")"},
@@ -292,7 +293,7 @@ TEST_CASE("each mistake in a whole file is told at its place with what to write 
        {"t.toml:3:38: error: pool.a.static.index[1] cannot be a whole number; write a string",
         "t.toml:3:41: error: pool.a.static.index[2] is empty; leave the entry out"}},
       {"[pool.a]\nlisten = [\"a\"]\nmodule = { file = \"x\" }",
-       {R"(t.toml:3:1: error: "module" in pool.a is not part of this version; this version runs: static, respond, echo, exec)"}},
+       {R"(t.toml:3:1: error: "module" in pool.a is not part of this version; this version runs: static, respond, echo, exec, wsgi)"}},
       {"[pool.\"a b\"]\nlisten = [\"a\"]\nstatic.root = \"/\"",
        {R"(t.toml:1:7: error: "a b" is no name for a pool; use 1 to 64 ASCII letters, digits, _ and -)"}},
       {"[pool.\"\"]\nlisten = [\"a\"]\nstatic.root = \"/\"",

@@ -96,6 +96,12 @@ Config example_of_exec(ExecStyle style) {
   return config;
 }
 
+Config example_of_wsgi() {
+  Config config = example_of_respond();
+  config.pools.front().app = WsgiConfig{.app = "a:b"};
+  return config;
+}
+
 // Valid values of the key that are worth a try.
 std::vector<Value> values_of(const Key& key) {
   std::vector<Value> values;
@@ -164,6 +170,7 @@ TEST_CASE("every member of every struct is a key, but for names and positions") 
   CHECK(section_of("pool.stream").keys.size() == member_count<StreamConfig>());
   CHECK(section_of("pool.access_log").keys.size() == member_count<AccessLogConfig>());
   CHECK(section_of("pool.exec").keys.size() == member_count<ExecConfig>() - 1);  // command_position
+  CHECK(section_of("pool.wsgi").keys.size() == member_count<WsgiConfig>() - 1);  // app_position
   const std::size_t apps = std::variant_size_v<AppConfig>;
   CHECK(section_of("pool").keys.size() == member_count<PoolConfig>() - 1 + apps - 2);  // app; name, position
   CHECK(root_section().keys.size() == member_count<Config>() - 2 + 1);                 // sources, positions; include
@@ -186,8 +193,9 @@ TEST_CASE("every key is documented, and no name stands twice in a table") {
 }
 
 TEST_CASE("every value of every key is printed, loads back, and is one line of a diff") {
-  const Config original = GENERATE(example(), example_of_respond(), example_of_echo(),
-                                   example_of_exec(ExecStyle::kConnection), example_of_exec(ExecStyle::kListener));
+  const Config original =
+      GENERATE(example(), example_of_respond(), example_of_echo(), example_of_exec(ExecStyle::kConnection),
+               example_of_exec(ExecStyle::kListener), example_of_wsgi());
   Config changed = original;
   std::size_t keys = 0;
   walk(root_section(), &changed, "", [&](const Section& section, void* object, const std::string& path) {
@@ -215,6 +223,7 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
     std::size_t operator()(const RespondConfig& /*app*/) const { return 68; }
     std::size_t operator()(const EchoConfig& /*app*/) const { return 38; }
     std::size_t operator()(const ExecConfig& /*app*/) const { return 35; }
+    std::size_t operator()(const WsgiConfig& /*app*/) const { return 70; }
   };
   CHECK(keys == std::visit(Count{}, original.pools.front().app));
 }
@@ -264,7 +273,7 @@ TEST_CASE("the JSON Schema is JSON and knows the keys, their defaults and their 
   CHECK(
       pool.at("oneOf") ==
       nlohmann::json::parse(
-          R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["echo"]}, {"required": ["exec"]}])"));
+          R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["echo"]}, {"required": ["exec"]}, {"required": ["wsgi"]}])"));
   CHECK(pool.at("properties").at("workers").at("default") == "auto");
   CHECK(pool.at("properties").at("workers").at("anyOf") ==
         nlohmann::json::parse(R"([{"enum": ["auto"]}, {"type": "integer", "minimum": 1, "maximum": 1024}])"));

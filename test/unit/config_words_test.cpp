@@ -4,6 +4,7 @@
 #include "config/diagnostic.hpp"
 #include "config/files.hpp"
 #include "config/schema.hpp"
+#include "os/execute.hpp"
 
 namespace prong::config {
 
@@ -47,7 +48,7 @@ TEST_CASE("paths become absolute and normal") {
   CHECK(absolute_path("..", "/x") == "/");
   CHECK(absolute_path("../../..", "/x") == "/");
   CHECK(folder_of("/etc/prongd.toml") == "/etc");
-  CHECK(folder_of("prongd.toml") == working_directory());
+  CHECK(folder_of("prongd.toml") == os::working_directory());
 }
 
 }  // namespace prong::config

@@ -14,8 +14,7 @@ namespace prong::app::wsgi {
 namespace {
 
 struct Wrapper {
-  PyObject_HEAD
-  PyObject* file;  // owned
+  PyObject_HEAD PyObject* file;  // owned
   Py_ssize_t block_size;
 };
 Wrapper* wrapper_of(PyObject* self) {
@@ -111,9 +110,8 @@ std::optional<net::FileBody> FileWrapperType::file_of(PyObject* wrapper) {
   if (!copy) return std::nullopt;
   const auto offset = static_cast<std::uint64_t>(*position);
   const auto size = static_cast<std::uint64_t>(status.st_size);
-  return net::FileBody{.file = std::make_shared<const os::UniqueFd>(*copy),
-                       .offset = offset,
-                       .size = size > offset ? size - offset : 0};
+  return net::FileBody{
+      .file = std::make_shared<const os::UniqueFd>(*copy), .offset = offset, .size = size > offset ? size - offset : 0};
 }
 
 }  // namespace prong::app::wsgi

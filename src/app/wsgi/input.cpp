@@ -12,8 +12,7 @@ namespace prong::app::wsgi {
 namespace {
 
 struct Input {
-  PyObject_HEAD
-  http::RequestBody* body;  // owned; nullptr: empty
+  PyObject_HEAD http::RequestBody* body;  // owned; nullptr: empty
   std::uint64_t position;
 };
 
@@ -48,8 +47,8 @@ PyObject* take(Input& input, std::uint64_t most) {
   }
   PyEval_RestoreThread(state);
   if (done == size) return bytes.release();
-  PyErr_SetString(PyExc_OSError, got ? "the stored body of the request is shorter than it was"
-                                     : got.error().message.c_str());
+  PyErr_SetString(PyExc_OSError,
+                  got ? "the stored body of the request is shorter than it was" : got.error().message.c_str());
   return nullptr;
 }
 

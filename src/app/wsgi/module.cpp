@@ -13,7 +13,7 @@ namespace prong::app::wsgi {
 namespace {
 
 // One for the process, as the interpreter is; never destroyed, because the interpreter ends first.
-Host* host = nullptr;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+Host* host = nullptr;                  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 std::optional<Assignment> assignment;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
 PyObject* raise(const std::string& text) {
@@ -72,15 +72,16 @@ std::array<PyMethodDef, 4> methods{{
     {"refuse", refuse, METH_O, "refuse(reason): tells the master that the worker cannot start."},
     {nullptr, nullptr, 0, nullptr},
 }};
-PyModuleDef definition = {.m_base = PyModuleDef_HEAD_INIT,  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
-                          .m_name = "prong_worker",
-                          .m_doc = "The worker of prongd " PRONG_VERSION " inside this interpreter.",
-                          .m_size = -1,
-                          .m_methods = methods.data(),
-                          .m_slots = nullptr,
-                          .m_traverse = nullptr,
-                          .m_clear = nullptr,
-                          .m_free = nullptr};
+PyModuleDef definition = {
+    .m_base = PyModuleDef_HEAD_INIT,  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+    .m_name = "prong_worker",
+    .m_doc = "The worker of prongd " PRONG_VERSION " inside this interpreter.",
+    .m_size = -1,
+    .m_methods = methods.data(),
+    .m_slots = nullptr,
+    .m_traverse = nullptr,
+    .m_clear = nullptr,
+    .m_free = nullptr};
 
 }  // namespace
 

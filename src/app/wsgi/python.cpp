@@ -130,7 +130,8 @@ Ref checked(PyObject* owned) {
 }
 
 Ref interned(std::string_view text) {
-  PyObject* object = checked(PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr)).release();
+  PyObject* object =
+      checked(PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr)).release();
   PyUnicode_InternInPlace(&object);
   return Ref{object};
 }

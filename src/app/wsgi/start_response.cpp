@@ -10,8 +10,7 @@ namespace prong::app::wsgi {
 namespace {
 
 struct StartResponse {
-  PyObject_HEAD
-  Started* started;  // borrowed; nullptr: the request is over
+  PyObject_HEAD Started* started;  // borrowed; nullptr: the request is over
 };
 Started* started_of(PyObject* self) {
   return reinterpret_cast<StartResponse*>(self)->started;
@@ -51,9 +50,9 @@ bool parse_status(PyObject* status, std::uint16_t& code) {
 // What concerns the connection and not the answer is the server's (PEP 3333, "Other HTTP Features"); Date and Server
 // are written by the session.
 bool is_of_server(std::string_view name) {
-  constexpr std::array<std::string_view, 9> kNames{"Connection", "Keep-Alive", "Proxy-Authenticate",
-                                                   "TE",         "Trailer",    "Trailers",
-                                                   "Transfer-Encoding", "Upgrade", "Date"};
+  constexpr std::array<std::string_view, 9> kNames{"Connection", "Keep-Alive", "Proxy-Authenticate", "TE",
+                                                   "Trailer",    "Trailers",   "Transfer-Encoding",  "Upgrade",
+                                                   "Date"};
   // Most names of an answer begin otherwise.
   constexpr std::string_view kFirst = "CcKkPpTtUuDd";
   if (!kFirst.contains(name.front())) return false;

@@ -17,8 +17,7 @@ http::Answer WsgiHandler::handle(const http::Request& request) {
   const Ref environ = environs_->build(request, host_->inputs);
   auto started = std::make_unique<Started>();
   Ref callable = host_->start_responses.make(*started);
-  Ref result{
-      PyObject_CallFunctionObjArgs(host_->application.get(), environ.get(), callable.get(), nullptr)};
+  Ref result{PyObject_CallFunctionObjArgs(host_->application.get(), environ.get(), callable.get(), nullptr)};
   if (!result) {
     StartResponseType::release(callable.get());
     throw PythonError{report_exception()};

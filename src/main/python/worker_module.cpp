@@ -43,7 +43,8 @@ std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-
 }
 
 int serve_worker() {
-  return worker::serve(state->resumed.inheritance, state->resumed.pool(), std::move(state->channel), load, load_streams);
+  return worker::serve(state->resumed.inheritance, state->resumed.pool(), std::move(state->channel), load,
+                       load_streams);
 }
 
 void refuse_to_start(const std::string& reason) {
