@@ -84,6 +84,7 @@ using Body = std::variant<std::string, std::string_view, SharedText, FileBody, s
 // Connection, and leaves the body out for HEAD.
 struct Response {
   std::uint16_t status = 200;
+  bool has_server_field = false;  // the headers say Server: the session does not
   ResponseHeaders headers = {};
   Body body = {};
 };

@@ -48,7 +48,8 @@ std::string_view part_of(PyObject* part) {
 }
 
 http::Response head_of(Started& started) {
-  http::Response response{.status = started.status, .headers = std::move(started.headers)};
+  http::Response response{
+      .status = started.status, .has_server_field = started.has_server, .headers = std::move(started.headers)};
   started.sent = true;
   return response;
 }

@@ -165,6 +165,7 @@ void EnvironBuilder::add_client(PyObject* environ, const http::Request& request)
 }
 
 void EnvironBuilder::add_path(PyObject* environ, const http::Request& request) {
+  if (!request.prefix.empty()) set(environ, script_name_, prefix_.of(decoded(request.prefix, scratch_)));
   set(environ, path_info_, path_.of(decoded(request.path, scratch_)));
   set(environ, query_string_, request.query.empty() ? empty_.get() : query_.of(request.query));
   PyObject* const target = target_.of(request.target);

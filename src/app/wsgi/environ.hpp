@@ -83,6 +83,7 @@ class EnvironBuilder {
   Repeated server_port_value_;
   Repeated host_;
   Repeated method_;
+  Repeated prefix_;
   Repeated target_;
   Repeated path_;
   Repeated query_;

@@ -47,8 +47,8 @@ bool parse_status(PyObject* status, std::uint16_t& code) {
   return true;
 }
 
-// What concerns the connection and not the answer is the server's (PEP 3333, "Other HTTP Features"); Date and Server
-// are written by the session.
+// What concerns the connection and not the answer is the server's (PEP 3333, "Other HTTP Features"), and so is
+// Date.
 bool is_of_server(std::string_view name) {
   constexpr std::array<std::string_view, 9> kNames{"Connection", "Keep-Alive", "Proxy-Authenticate", "TE",
                                                    "Trailer",    "Trailers",   "Transfer-Encoding",  "Upgrade",
@@ -73,7 +73,9 @@ bool add_field(std::string_view name, std::string_view value, PyObject* shown, S
     started.content_length = size;
     return true;
   }
-  if (!is_of_server(name)) started.headers.add(name, value);
+  if (is_of_server(name)) return true;
+  started.has_server = started.has_server || http::equals_ignoring_case(name, "Server");
+  started.headers.add(name, value);
   return true;
 }
 
@@ -130,6 +132,7 @@ bool start(PyObject* status, PyObject* headers, PyObject* exc_info, Started& sta
   started.called = true;
   started.status = fresh.status;
   started.headers = std::move(fresh.headers);
+  started.has_server = fresh.has_server;
   started.content_length = fresh.content_length;
   return true;
 }

@@ -17,6 +17,7 @@ struct Started {
   bool sent = false;  // the head is on its way: exc_info is raised again
   std::uint16_t status = 0;
   http::ResponseHeaders headers = {};
+  bool has_server = false;  // a field of that name is among them
   std::optional<std::uint64_t> content_length = {};
   std::string written = {};  // by write(), not taken yet
 };
