@@ -91,6 +91,9 @@ class Connection:
 
     def body(self, response):
         """Reads the body that the header promised."""
+        if response.headers.get("transfer-encoding") == "chunked":
+            response.body = self._chunks()
+            return response
         length = int(response.headers.get("content-length", "0"))
         if self._slow:  # it has held the server up for long enough
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -104,6 +107,26 @@ class Connection:
             missing -= len(data)
         response.body = b"".join(parts)
         return response
+
+    def _take(self, size):
+        while len(self._data) < size:
+            if not self._more():
+                raise Cut("closed in the middle of a chunked body")
+        taken, self._data = self._data[:size], self._data[size:]
+        return taken
+
+    def _chunks(self):
+        parts = []
+        while True:
+            line = b""
+            while not line.endswith(b"\r\n"):
+                line += self._take(1)
+            size = int(line, 16)
+            parts.append(self._take(size))
+            if self._take(2) != b"\r\n":
+                raise Cut("a chunk does not end where it should")
+            if size == 0:
+                return b"".join(parts)
 
     def response(self, method="GET"):
         answer = self.head()
