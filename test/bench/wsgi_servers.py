@@ -128,13 +128,15 @@ def uwsgi(folder, module, workers, threads):
 
 @contextlib.contextmanager
 def mod_wsgi(folder, module, workers, threads):
-    """Apache's event MPM with the application in its workers: the fewest hand-overs that mod_wsgi has."""
+    """The application in Apache's own workers: the fewest hand-overs that mod_wsgi has. A thread is busy with its connection, so
+    there are as many as connections (the event MPM, which needs fewer, closes them when all threads are busy)."""
+    threads = max(threads, 32)
     port = free_port()
     modules = next(path for path in (UNPACKED / "usr/lib/apache2/modules", Path("/usr/lib/apache2/modules"))
                    if path.is_dir())
     written(folder, f"{module}.wsgi", f"import sys\nsys.path.insert(0, {folder!r})\nfrom {module} import application\n")
     config = written(folder, f"apache-{port}.conf", f"""
-LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule mpm_worker_module {modules}/mod_mpm_worker.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule wsgi_module {modules}/mod_wsgi.so
 ServerRoot {folder}
@@ -154,7 +156,6 @@ ThreadsPerChild {threads}
 MinSpareThreads 1
 MaxSpareThreads {workers * threads}
 MaxRequestWorkers {workers * threads}
-AsyncRequestWorkerFactor 64
 WSGIApplicationGroup %{{GLOBAL}}
 WSGIScriptAlias / {folder}/{module}.wsgi
 <Directory {folder}>
