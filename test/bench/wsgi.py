@@ -91,8 +91,8 @@ class Bench:
     def requests(self):
         """Five kinds of requests, two workers each, all servers at once and in turns."""
         with contextlib.ExitStack() as stack:
-            servers = {(name, module): stack.enter_context(start(name, self.folder, module, WORKERS, THREADS
-                                                                 if name not in ("uWSGI", ) else 1))
+            servers = {(name, module): stack.enter_context(
+                start(name, self.folder, module, WORKERS, 1 if name == "uWSGI" else THREADS))
                        for name in self.names for module in ("plain", "page")}
             for case in CASES:
                 runs = {name: [] for name in self.names}
@@ -146,16 +146,17 @@ class Bench:
                     answers = max(1, got["answered"])
                     runs[shape].append((answers / got["seconds"], (cpu_seconds(pids) - before) / answers * 1e3, busy))
         reference = shapes[0]
-        print(f"\nCPU-bound Python: 4 clients, a connection for each request; ratios to `{reference[0]}` with one worker, the median of "
-              f"{2 * self.rounds} rounds\n{'':<31} {'requests/s':>10} {'ratio':>6} {'best':>5} {'CPU ms/request':>15} {'its ratio':>9} {'busy':>5}")
+        print(f"\nCPU-bound Python: 4 clients, a connection for each request, {2 * self.rounds} rounds; ratios to the first line, "
+              f"round by round: their median and best\n{'':<36} {'requests/s':>10} {'ratio':>6} {'best':>5} {'CPU ms/request':>15} "
+              f"{'ratio':>6} {'busy':>5}")
         for shape, found in runs.items():
             label = f"{shape[0]}, {shape[1]} worker{'s' if shape[1] > 1 else ''}" + (
                 f" x {shape[2]} threads" if shape[2] > 1 else "")
             pairs = list(zip(found, runs[reference]))[1:]
             rate, cpu, busy = (median([run[column] for run in found[1:]]) for column in range(3))
             ratios = sorted(mine[0] / other[0] for mine, other in pairs)
-            print(f"{label:<31} {rate:>10.1f} {median(ratios):>6.2f} {ratios[-1]:>5.2f} {cpu:>15.3f} "
-                  f"{median([mine[1] / other[1] for mine, other in pairs]):>9.2f} {busy:>5.2f}", flush=True)
+            print(f"{label:<36} {rate:>10.1f} {median(ratios):>6.2f} {ratios[-1]:>5.2f} {cpu:>15.3f} "
+                  f"{median([mine[1] / other[1] for mine, other in pairs]):>6.2f} {busy:>5.2f}", flush=True)
 
     def memory(self):
         """Idle workers with Flask that have served a little."""
@@ -173,8 +174,8 @@ class Bench:
 
 def print_case(case, results):
     ours = results.get("prongd event") or next(iter(results.values()))
-    print(f"\n{case.name}: {case.connections} connections\n{'':<17} {'CPU us/request':>15} {'ratio':>7} {'requests/s':>11} {'ratio':>7} "
-          f"{'p99 ms':>9}")
+    print(f"\n{case.name}: {case.connections} connections\n{'':<17} {'CPU us/request':>15} {'ratio':>7} {'requests/s':>11} "
+          f"{'ratio':>7} {'p99 ms':>9}")
     for name, figures in results.items():
         print(f"{name:<17} {figures.cpu:>15.2f} {figures.cpu / ours.cpu:>7.2f} {figures.rate:>11,.0f} "
               f"{figures.rate / ours.rate:>7.2f} {figures.p99:>9.2f} {figures.errors}".rstrip(), flush=True)
@@ -196,9 +197,9 @@ def main():
     with bench_folder() as folder:
         write_applications(folder)
         bench = Bench(folder, names, options.quick)
-        print(f"{datetime.date.today()}, Linux {os.uname().release}, {len(os.sched_getaffinity(0))} usable cores, load from the same "
-              f"machine, {load_average()} at the start;\n{WORKERS} workers (x {THREADS} threads in prongd thread and gthread, 32 in "
-              f"mod_wsgi), no access logs, medians of {bench.rounds} round{'s' if bench.rounds > 1 else ''} of {bench.seconds} s in turns;\n"
+        print(f"{datetime.date.today()}, Linux {os.uname().release}, {len(os.sched_getaffinity(0))} usable cores, load from the "
+              f"same machine, {load_average()} at the start;\n{WORKERS} workers (x {THREADS} threads in prongd thread and gthread, 32 in "
+              f"mod_wsgi), no access logs, medians of {bench.rounds} rounds of {bench.seconds} s in turns;\n"
               f"gunicorn sync and uWSGI close after each answer, also where the client would keep the connection")
         for name in wanted:
             getattr(bench, name)()
