@@ -44,7 +44,7 @@ Result<Interpreter> find_interpreter(const InterpreterSettings& settings, const 
   if (const std::string active = value_of(environment, "VIRTUAL_ENV"); !active.empty()) return in_venv(active);
   const std::string directory = os::working_directory();
   for (const char* const name : {".venv", "venv"}) {
-    std::string venv = fmt::format("{}/{}", directory, name);
+    const std::string venv = fmt::format("{}/{}", directory, name);
     if (is_there(venv + "/pyvenv.cfg")) return in_venv(venv);
   }
   const std::string path = value_of(environment, "PATH");

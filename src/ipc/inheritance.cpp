@@ -28,7 +28,7 @@ class Writer {
   void number(std::uint64_t value) {
     for (unsigned shift = 0; shift < 64; shift += 8) bytes_.push_back(static_cast<char>((value >> shift) & 0xFFU));
   }
-  void descriptor(int fd) { number(static_cast<std::uint64_t>(fd + 1)); }
+  void descriptor(int fd) { number(static_cast<std::uint64_t>(fd) + 1); }
   void text(std::string_view value) {
     number(value.size());
     bytes_.append(value);

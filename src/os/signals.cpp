@@ -58,6 +58,7 @@ std::optional<int> signal_number(std::string_view name) {
 
 std::vector<std::string_view> signal_names() {
   std::vector<std::string_view> names;
+  names.reserve(kNames.size());
   for (const Named& entry : kNames) names.push_back(entry.name.substr(kPrefix.size()));
   return names;
 }

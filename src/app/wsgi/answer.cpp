@@ -169,7 +169,6 @@ http::Response answer_of_parts(const Ref& result, Started& started, const Answer
     }
   }
   std::string text = std::exchange(started.written, {});
-  std::vector<http::BodyPart> parts;
   for (Py_ssize_t i = 0; i < count; ++i) text += part_of(part_at(i));
   http::Response response = head_of(started);
   response.body = fitted(std::move(text), started, context);
@@ -225,7 +224,8 @@ http::Response answer_of_iterable(std::unique_ptr<Iterable> result, std::unique_
   std::string text;
   const bool goes_on = first_bytes(iterator.get(), *started, text);
   if (!started->called) refuse(PyExc_RuntimeError, kNotStarted);
-  const bool is_whole = started->content_length && text.size() >= *started->content_length;
+  const std::optional<std::uint64_t> announced = started->content_length;
+  const bool is_whole = announced && text.size() >= *announced;
   if (!goes_on || (is_whole && !is_generator(iterator.get()))) {
     if (goes_on) exhaust(iterator.get());
     StartResponseType::release(callable.get());

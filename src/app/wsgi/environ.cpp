@@ -57,8 +57,16 @@ std::string key_of(std::string_view name) {
   if (http::equals_ignoring_case(name, "Content-Type")) return "CONTENT_TYPE";
   if (http::equals_ignoring_case(name, "Content-Length")) return "CONTENT_LENGTH";
   std::string key = "HTTP_";
-  for (const char c : name) key += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  for (const char c : name) {
+    const bool is_small = c >= 'a' && c <= 'z';
+    const char upper = is_small ? static_cast<char>(c - 'a' + 'A') : c;
+    key += upper == '-' ? '_' : upper;
+  }
   return key;
+}
+
+void set(PyObject* environ, const Ref& key, PyObject* value) {
+  if (PyDict_SetItem(environ, key.get(), value) != 0) throw PythonError{take_exception()};
 }
 
 Ref boolean(bool value) {
@@ -101,10 +109,6 @@ PyObject* EnvironBuilder::Repeated::of(std::string_view value) {
   else
     bytes.assign(1, '\0');  // no value is the same: none has a NUL
   return text.get();
-}
-
-void EnvironBuilder::set(PyObject* environ, const Ref& key, PyObject* value) {
-  if (PyDict_SetItem(environ, key.get(), value) != 0) throw PythonError{take_exception()};
 }
 
 EnvironBuilder::Field& EnvironBuilder::field_of(std::string_view name) {

@@ -43,7 +43,7 @@ class EnvironBuilder {
     Repeated value;
   };
   struct Hash {
-    using is_transparent = void;
+    using is_transparent = void;  // NOLINT(readability-identifier-naming): the standard library's
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
 
@@ -51,7 +51,6 @@ class EnvironBuilder {
   void add_headers(PyObject* environ, const http::Request& request);
   void add_client(PyObject* environ, const http::Request& request);
   void add_path(PyObject* environ, const http::Request& request);
-  void set(PyObject* environ, const Ref& key, PyObject* value);
 
   Ref template_;
   Ref empty_;

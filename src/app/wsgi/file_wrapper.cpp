@@ -58,7 +58,7 @@ void destroy(PyObject* self) {
   PyTypeObject* const type = Py_TYPE(self);
   Py_XDECREF(wrapper_of(self)->file);
   reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
-  Py_DECREF(type);
+  Py_DECREF(reinterpret_cast<PyObject*>(type));
 }
 
 // What a method without arguments returns, as a number; nothing: it has none, or it failed.

@@ -140,7 +140,7 @@ void destroy(PyObject* self) {
   PyTypeObject* const type = Py_TYPE(self);
   delete input_of(self)->body;  // NOLINT(cppcoreguidelines-owning-memory): Python's objects have no destructors
   reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
-  Py_DECREF(type);
+  Py_DECREF(reinterpret_cast<PyObject*>(type));
 }
 
 }  // namespace

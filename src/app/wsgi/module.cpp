@@ -33,8 +33,9 @@ PyObject* begin(PyObject* /*module*/, PyObject* arguments) {
     const Ref text{PyUnicode_DecodeFSDefaultAndSize(folder.data(), static_cast<Py_ssize_t>(folder.size()))};
     if (!text || PyList_Append(path.get(), text.get()) != 0) return nullptr;
   }
+  const Ref freeze{PyBool_FromLong(assignment->gc_freeze ? 1 : 0)};
   return Py_BuildValue("{s:s,s:O,s:O}", "application", assignment->application.c_str(), "path", path.get(), "gc_freeze",
-                       assignment->gc_freeze ? Py_True : Py_False);
+                       freeze.get());
 }
 
 PyObject* serve(PyObject* /*module*/, PyObject* arguments) {
@@ -66,22 +67,24 @@ PyObject* refuse(PyObject* /*module*/, PyObject* reason) {
   return Py_None;
 }
 
+// The interpreter writes to both.
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
 std::array<PyMethodDef, 4> methods{{
     {"begin", begin, METH_VARARGS, "begin(fd) -> dict: becomes the worker whose record is behind the descriptor."},
     {"serve", serve, METH_VARARGS, "serve(application, report) -> int: serves until drained; the exit status."},
     {"refuse", refuse, METH_O, "refuse(reason): tells the master that the worker cannot start."},
     {nullptr, nullptr, 0, nullptr},
 }};
-PyModuleDef definition = {
-    .m_base = PyModuleDef_HEAD_INIT,  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
-    .m_name = "prong_worker",
-    .m_doc = "The worker of prongd " PRONG_VERSION " inside this interpreter.",
-    .m_size = -1,
-    .m_methods = methods.data(),
-    .m_slots = nullptr,
-    .m_traverse = nullptr,
-    .m_clear = nullptr,
-    .m_free = nullptr};
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
+PyModuleDef definition = {.m_base = PyModuleDef_HEAD_INIT,
+                          .m_name = "prong_worker",
+                          .m_doc = "The worker of prongd " PRONG_VERSION " inside this interpreter.",
+                          .m_size = -1,
+                          .m_methods = methods.data(),
+                          .m_slots = nullptr,
+                          .m_traverse = nullptr,
+                          .m_clear = nullptr,
+                          .m_free = nullptr};
 
 }  // namespace
 
@@ -91,7 +94,10 @@ std::unique_ptr<http::Handler> make_handler() {
 
 }  // namespace prong::app::wsgi
 
-PyMODINIT_FUNC PyInit_prong_worker();  // as the interpreter looks for it
+// As the interpreter looks for it.
+// NOLINTBEGIN(readability-identifier-naming)
+PyMODINIT_FUNC PyInit_prong_worker();
 PyMODINIT_FUNC PyInit_prong_worker() {
   return PyModule_Create(&prong::app::wsgi::definition);
 }
+// NOLINTEND(readability-identifier-naming)

@@ -37,7 +37,7 @@ std::string text_of(PyObject* object) {
 std::string last_line(PyObject* exception) {
   const Ref name{PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(exception)), "__name__")};
   if (!name) PyErr_Clear();
-  std::string text = name ? text_of(name.get()) : "an exception";
+  const std::string text = name ? text_of(name.get()) : "an exception";
   const std::string message = text_of(exception);
   return message.empty() ? text : text + ": " + message;
 }

@@ -12,6 +12,7 @@
 #include <utility>
 
 // Exported since 3.3, and a part of the stable ABI since 3.10 only (docs of the C API, "Unicode Objects").
+// NOLINTNEXTLINE(readability-identifier-naming): CPython's
 extern "C" const char* PyUnicode_AsUTF8AndSize(PyObject* text, Py_ssize_t* size);
 
 namespace prong::app::wsgi {
@@ -56,7 +57,7 @@ class PythonError : public std::runtime_error {
 [[nodiscard]] std::string take_exception();
 
 // Called by the module when it is loaded: the function that prints an exception, report(exception) -> str.
-void set_reporter(Ref reporter);
+void set_reporter(Ref function);
 
 // The interpreter lock. Only on the main thread after release_main_thread(), and on application threads.
 class Locked {

@@ -178,7 +178,7 @@ PyObject* call(PyObject* self, PyObject* arguments, PyObject* keywords) {
 void destroy(PyObject* self) {
   PyTypeObject* const type = Py_TYPE(self);
   reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
-  Py_DECREF(type);
+  Py_DECREF(reinterpret_cast<PyObject*>(type));
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-
 }
 
 int serve_worker() {
+  if (!state) return 1;  // the Python side has called begin() first
   return worker::serve(state->resumed.inheritance, state->resumed.pool(), std::move(state->channel), load,
                        load_streams);
 }
