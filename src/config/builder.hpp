@@ -1,6 +1,8 @@
 // Configurations that no file says: what the options of the command line stand for.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -8,11 +10,27 @@
 
 namespace prong::config {
 
-inline constexpr std::string_view kDefaultStaticAddress = "127.0.0.1:8080";
+// Of --static and --wsgi.
+inline constexpr std::string_view kDefaultAddress = "127.0.0.1:8080";
 
 // `prongd --static DIRECTORY [--listen ADDRESS]`: one pool "static". A relative directory is taken from the working
 // directory. Check the result with config/check.hpp like any other; positions name the option.
 [[nodiscard]] Config for_static(const std::string& directory,
-                                const std::string& address = std::string{kDefaultStaticAddress});
+                                const std::string& address = std::string{kDefaultAddress});
+
+// Of a pool that does not say it.
+[[nodiscard]] std::uint32_t default_threads();
+
+// `prongd --wsgi APP` and the options beside it.
+struct WsgiOptions {
+  std::string app = {};  // "module:name"
+  std::string address = std::string{kDefaultAddress};
+  std::optional<std::uint32_t> workers = {};  // nothing: "auto"
+  std::uint32_t threads = default_threads();
+  bool reload = false;
+  bool debug_errors = false;
+};
+// One pool "app", whose application lies in the working directory.
+[[nodiscard]] Config for_wsgi(const WsgiOptions& options);
 
 }  // namespace prong::config

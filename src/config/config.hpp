@@ -175,7 +175,9 @@ struct WsgiConfig {
   std::string venv = {};               // a folder made by venv; empty: see docs/python.md
   std::string python = {};             // an interpreter; empty: the venv's, else python3
   NamedTexts env = {};
-  bool gc_freeze = true;  // gc.freeze() when the application is loaded
+  bool gc_freeze = true;      // gc.freeze() when the application is loaded
+  bool reload = false;        // the daemon reloads when a file of a loaded module is saved
+  bool debug_errors = false;  // clients on this machine see tracebacks
   Position app_position = {};
 };
 

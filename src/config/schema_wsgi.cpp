@@ -55,6 +55,14 @@ constexpr std::array kWsgiKeys{
         .access = member<&WsgiConfig::gc_freeze>(),
         .doc = "Whether what the application has loaded is left out of later runs of the garbage collector "
                "(gc.freeze())."},
+    Key{.name = "reload",
+        .access = member<&WsgiConfig::reload>(),
+        .doc = "For development: whether saving a `.py` file of a loaded module reloads the daemon, see "
+               "[Python: development](python-development.md)."},
+    Key{.name = "debug_errors",
+        .access = member<&WsgiConfig::debug_errors>(),
+        .doc = "For development: whether an exception in the application is answered with its traceback, to clients on "
+               "this machine only, see [Python: development](python-development.md)."},
 };
 
 }  // namespace

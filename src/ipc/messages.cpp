@@ -68,6 +68,8 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
       return Retiring{.reason = reader.text()};
     case Tag::kWantsToRetire:
       return WantsToRetire{.reason = reader.text()};
+    case Tag::kReloadWanted:
+      return ReloadWanted{.reason = reader.text()};
     case Tag::kLetGo:
       return LetGo{};
     case Tag::kServe:
@@ -99,6 +101,9 @@ struct Encoder {
   std::vector<std::byte> operator()(const Retiring& m) const { return Writer{Tag::kRetiring}.text(m.reason).take(); }
   std::vector<std::byte> operator()(const WantsToRetire& m) const {
     return Writer{Tag::kWantsToRetire}.text(m.reason).take();
+  }
+  std::vector<std::byte> operator()(const ReloadWanted& m) const {
+    return Writer{Tag::kReloadWanted}.text(m.reason).take();
   }
   std::vector<std::byte> operator()(const LetGo& /*m*/) const { return Writer{Tag::kLetGo}.take(); }
   std::vector<std::byte> operator()(const Serve& /*m*/) const { return Writer{Tag::kServe}.take(); }

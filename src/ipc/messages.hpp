@@ -40,6 +40,12 @@ struct WantsToRetire {
   bool operator==(const WantsToRetire&) const = default;
 };
 
+// Worker to master: the code that it runs has changed on disk, and its pool wants that to be a reload.
+struct ReloadWanted {
+  std::string reason;
+  bool operator==(const ReloadWanted&) const = default;
+};
+
 // Worker to master: it drains, and has closed its listeners.
 struct LetGo {
   bool operator==(const LetGo&) const = default;
@@ -86,8 +92,8 @@ struct AccessLogReopened {
   bool operator==(const AccessLogReopened&) const = default;
 };
 
-using Message = std::variant<Ready, StartFailed, Retiring, WantsToRetire, LetGo, Taken, Executing, Serve, Proceed, Stop,
-                             LogReopened, AccessLogReopened>;
+using Message = std::variant<Ready, StartFailed, Retiring, WantsToRetire, ReloadWanted, LetGo, Taken, Executing, Serve,
+                             Proceed, Stop, LogReopened, AccessLogReopened>;
 
 // Longer texts are cut by encode().
 inline constexpr std::size_t kLargestText = 4096;

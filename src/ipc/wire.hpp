@@ -22,7 +22,8 @@ enum class Tag : std::uint8_t {
   kTaken,
   kExecuting,
   kProceed,
-  kWantsToRetire
+  kWantsToRetire,
+  kReloadWanted,
 };
 
 }  // namespace prong::ipc

@@ -34,15 +34,22 @@ int print(const std::string& text) {
 }
 
 config::Loaded from_options(const Options& options) {
-  if (options.static_root.empty()) {
+  if (!options.config_path.empty()) {
     config::Loaded loaded = config::load_file(options.config_path);
     if (!loaded.config && options.config_is_default && loaded.diagnostics.size() == 1)
-      loaded.diagnostics.front().hint = "name a file with --config, or a directory to serve with --static";
+      loaded.diagnostics.front().hint =
+          "name a file with --config, a directory with --static, or an application with --wsgi";
     return loaded;
   }
-  const std::string address = options.listen.empty() ? std::string{config::kDefaultStaticAddress} : options.listen;
-  return {.config = std::make_shared<config::Config>(config::for_static(options.static_root, address)),
+  return {.config = std::make_shared<config::Config>(
+              options.wsgi.app.empty() ? config::for_static(options.static_root, options.static_address)
+                                       : config::for_wsgi(options.wsgi)),
           .diagnostics = {}};
+}
+
+const std::string& source_of(const Options& options) {
+  if (!options.config_path.empty()) return options.config_path;
+  return options.wsgi.app.empty() ? options.static_root : options.wsgi.app;
 }
 
 int report(const std::vector<config::Diagnostic>& diagnostics) {
@@ -87,8 +94,7 @@ int run(const Options& options) {
   if (!planned.diagnostics.empty()) return report(planned.diagnostics);
   if (options.action == Action::kPrintConfig) return print(config::to_toml(*planned.plan.config));
   if (options.action == Action::kCheck)
-    return print(fmt::format("{}: the configuration is good\n",
-                             options.static_root.empty() ? options.config_path : options.static_root));
+    return print(fmt::format("{}: the configuration is good\n", source_of(options)));
   return serve(options, std::move(planned));
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <variant>
 
+#include "config/builder.hpp"
+
 namespace prong {
 
 // What the command line asks for.
@@ -19,10 +21,11 @@ enum class Action : std::uint8_t {
 
 struct Options {
   Action action = Action::kServe;
-  std::string config_path;         // empty with --static
+  std::string config_path;         // empty with --static and --wsgi
   bool config_is_default = false;  // nobody named config_path
   std::string static_root;
-  std::string listen;  // empty: the default of --static
+  std::string static_address = std::string{config::kDefaultAddress};
+  config::WsgiOptions wsgi;  // no app: not asked for
 };
 
 // The options, or the exit status when there is nothing more to do: help and version have been printed (0), or what is

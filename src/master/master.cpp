@@ -133,6 +133,9 @@ void Master::collect_facts() {
     else
       supervisor_.handle_event(event.data.u64, now_);
   }
+  // A worker that saw a change once more before the first one's reload has begun changes nothing.
+  if (const auto by = supervisor_.take_reload_wish(); by && !reload_wanted_ && stop_ == StopKind::kNone)
+    ask_for_reload(*by);
   if (signalled)
     for (const os::ReceivedSignal& received : signals_.read()) handle_signal(received);
   // SIGCHLD of many children is one signal, so every turn that saw a signal reaps all.
@@ -158,9 +161,7 @@ void Master::handle_signal(const os::ReceivedSignal& received) {
         log::warn("reload asked by {}; ignored: the daemon is stopping", by);
         return;
       }
-      log::info("reload asked by {}{}", by, raising_ != nullptr ? "; it runs after the one that is under way" : "");
-      reload_wanted_ = true;
-      return;
+      return ask_for_reload(by);
     case SignalReaction::kReopenLogs:
       log::info("reopening the log files, asked by {}", by);
       return reopen_logs();
@@ -189,6 +190,11 @@ void Master::ask_for_stop(const std::string& by) {
     case StopKind::kFast:
       return;
   }
+}
+
+void Master::ask_for_reload(const std::string& by) {
+  log::info("reload asked by {}{}", by, raising_ != nullptr ? "; it runs after the one that is under way" : "");
+  reload_wanted_ = true;
 }
 
 void Master::reopen_logs() {

@@ -46,6 +46,7 @@ class Master {
   void collect_facts();
   void handle_signal(const os::ReceivedSignal& received);
   void ask_for_stop(const std::string& by);
+  void ask_for_reload(const std::string& by);
   void reopen_logs();
   void adjust(std::int32_t by);
 

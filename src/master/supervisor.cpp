@@ -256,6 +256,8 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
   } else if (const auto* wish = std::get_if<ipc::WantsToRetire>(&message)) {
     if (note_wish(slot, escaped(wish->reason, ipc::kLargestText, Quotes::kKeep), ++last_asked_))
       log::write(log::Level::kInfo, subject(place), fmt::format("wants to retire: {}", slot.retirement_reason));
+  } else if (const auto* reload = std::get_if<ipc::ReloadWanted>(&message)) {
+    note_reload_wish(place, reload->reason);
   } else if (const auto* taken = std::get_if<ipc::Taken>(&message)) {
     note_taken(place, *taken, now);
   } else if (std::holds_alternative<ipc::Executing>(message)) {
@@ -263,6 +265,15 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
   }
   if (std::holds_alternative<ipc::LetGo>(message)) slot.let_go_due.reset();
   // The other messages go from the master to a worker; one that comes back means nothing.
+}
+
+// Untrusted: only whose pool says so may ask. Workers of a generation that retires see the changes that its successor
+// sees too.
+void Supervisor::note_reload_wish(const Place& place, const std::string& reason) {
+  const auto* const wsgi = std::get_if<config::WsgiConfig>(&place.pool->config->app);
+  if (wsgi == nullptr || !wsgi->reload || place.generation->phase == GenerationPhase::kRetiring) return;
+  reload_wish_ = fmt::format("{}/worker[{}]: {}", place.pool->config->name, place.slot->number,
+                             escaped(reason, ipc::kLargestText, Quotes::kKeep));
 }
 
 void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {

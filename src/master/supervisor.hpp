@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -70,6 +71,8 @@ class Supervisor {
   // bound.
   [[nodiscard]] bool is_letting_go() const;
   [[nodiscard]] bool is_empty() const { return generations_.empty(); }
+  // Who of the workers has asked for a reload since the last call, and why: "shop/worker[0]: shop/wsgi.py changed".
+  [[nodiscard]] std::optional<std::string> take_reload_wish() { return std::exchange(reload_wish_, std::nullopt); }
   // "files 2/2, shop 4/4, date 4 spare, 12 busy"
   [[nodiscard]] std::string summary(const Generation& generation) const;
 
@@ -127,6 +130,7 @@ class Supervisor {
   static void tell_who_stays(const Place& place);
   void release(Slot& slot);
   void handle_message(const Place& place, const ipc::Message& message, os::TimePoint now);
+  void note_reload_wish(const Place& place, const std::string& reason);
   void drain_channel(const Place& place, os::TimePoint now);
   // Launchers (supervisor_launch.cpp).
   void keep_launcher(Generation& generation, Pool& pool, os::TimePoint now);
@@ -173,6 +177,7 @@ class Supervisor {
   std::unordered_map<std::uint64_t, Watched> watched_;
   std::unordered_map<pid_t, Place> workers_;
   std::optional<os::TimePoint> nearest_due_;  // of all slots, as next_deadline() found it
+  std::optional<std::string> reload_wish_;
   bool stops_fast_ = false;
 };
 

@@ -17,14 +17,20 @@ def test_version_and_help_go_to_stdout(session):
     assert done.returncode == 0 and re.fullmatch(r"prongd \d+\.\d+\.\d+\n", done.stdout)
     done = session.run("--help")
     assert done.returncode == 0 and done.stderr == ""
-    for option in ("--config", "--static", "--listen", "--check", "--print-config", "--dump-schema", "--version"):
+    for option in ("--config", "--static", "--wsgi", "--listen", "--workers", "--threads",
+                   "--reload", "--debug-errors", "--check", "--print-config", "--dump-schema", "--version"):
         assert option in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--config"], ["surplus"], ["--listen", "127.0.0.1:0"],
                                        ["--static", "/tmp", "--config", "x.toml"], ["--check", "--print-config"],
                                        ["--static", "/nonexistent/folder"],
-                                       ["--static", "/tmp", "--listen", "nonsense"]],
+                                       ["--static", "/tmp", "--listen", "nonsense"],
+                                       ["--static", "/tmp", "--wsgi", "shop"], ["--wsgi", "shop", "--config", "x.toml"],
+                                       ["--wsgi", "no application"], ["--wsgi", "shop", "--listen", "nonsense"],
+                                       ["--wsgi", "shop", "--workers", "0"], ["--wsgi", "shop", "--threads", "many"],
+                                       ["--static", "/tmp", "--workers", "2"], ["--static", "/tmp", "--reload"],
+                                       ["--config", "x.toml", "--listen", "127.0.0.1:0"]],
                          ids=lambda arguments: " ".join(arguments))
 def test_a_wrong_command_line_is_status_2_with_a_word_on_stderr(session, arguments):
     done = session.run(*arguments)
@@ -95,6 +101,20 @@ def test_print_config_works_for_static_too(session):
     [(_, pool)] = tomllib.loads(done.stdout)["pool"].items()
     assert pool["static"]["root"] == str(session.site)
     assert "127.0.0.1:8181" in json.dumps(pool["listen"])
+
+
+def test_print_config_shows_what_the_options_of_wsgi_stand_for(session):
+    done = session.run("--print-config", "--wsgi", "shop.wsgi:application", "--listen", "127.0.0.1:8181", "--workers", "3",
+                       "--threads", "5", "--reload")
+    assert done.returncode == 0, done.stderr
+    pool = tomllib.loads(done.stdout)["pool"]["app"]
+    assert (pool["workers"], pool["threads"], pool["concurrency"]) == (3, 5, "thread")
+    assert pool["wsgi"]["app"] == "shop.wsgi:application" and pool["wsgi"]["chdir"] == str(session.folder)
+    assert pool["wsgi"]["path"] == [str(session.folder)]
+    assert (pool["wsgi"]["reload"], pool["wsgi"]["debug_errors"]) == (True, False)
+    assert "127.0.0.1:8181" in json.dumps(pool["listen"])
+    done = session.run("--check", "--wsgi", "shop.wsgi:application", "--workers", "auto")
+    assert done.returncode == 0 and done.stdout == "shop.wsgi:application: the configuration is good\n"
 
 
 def test_dump_schema_is_json_schema_that_knows_the_keys(session):

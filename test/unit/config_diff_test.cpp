@@ -1,7 +1,6 @@
 // The lines of a reload's log.
 #include <catch2/catch.hpp>
 
-#include "config/builder.hpp"
 #include "config/diff.hpp"
 #include "config/reader.hpp"
 
@@ -66,17 +65,6 @@ TEST_CASE("the log's changes stand under its table") {
 TEST_CASE("a change that only a restart can make says so") {
   CHECK(diff_of(pool("a", "", "\"x\""), pool("a", "", "{ address = \"x\", v6only = false }")) ==
         Texts{"pool a: listen x v6only true -> false (needs a restart)"});
-}
-
-TEST_CASE("--static makes one pool of an absolute directory") {
-  const Config config = for_static("/srv/../srv/html/");
-  REQUIRE(config.pools.size() == 1);
-  CHECK(config.pools[0].name == "static");
-  CHECK(config.pools[0].listen.at(0).address == "127.0.0.1:8080");
-  CHECK(std::get<StaticConfig>(config.pools[0].app).root == "/srv/html");
-  CHECK(config.sources.empty());
-  CHECK(std::get<StaticConfig>(for_static(".").pools[0].app).root.starts_with('/'));
-  CHECK(for_static("/", "[::]:1").pools[0].listen.at(0).address == "[::]:1");
 }
 
 }  // namespace prong::config

@@ -223,7 +223,7 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
     std::size_t operator()(const RespondConfig& /*app*/) const { return 68; }
     std::size_t operator()(const EchoConfig& /*app*/) const { return 38; }
     std::size_t operator()(const ExecConfig& /*app*/) const { return 35; }
-    std::size_t operator()(const WsgiConfig& /*app*/) const { return 72; }
+    std::size_t operator()(const WsgiConfig& /*app*/) const { return 74; }
   };
   CHECK(keys == std::visit(Count{}, original.pools.front().app));
 }

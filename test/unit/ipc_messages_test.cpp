@@ -25,6 +25,7 @@ const std::vector<Message>& all_messages() {
       StartFailed{},
       Retiring{.reason = std::string{"with\0NUL\xff", 9}},
       WantsToRetire{.reason = "10012 requests served"},
+      ReloadWanted{.reason = "shop/wsgi.py changed"},
       LetGo{},
       Serve{},
       Stop{},

@@ -33,9 +33,10 @@ PyObject* begin(PyObject* /*module*/, PyObject* arguments) {
     const Ref text{PyUnicode_DecodeFSDefaultAndSize(folder.data(), static_cast<Py_ssize_t>(folder.size()))};
     if (!text || PyList_Append(path.get(), text.get()) != 0) return nullptr;
   }
-  const Ref freeze{PyBool_FromLong(assignment->gc_freeze ? 1 : 0)};
-  return Py_BuildValue("{s:s,s:O,s:O}", "application", assignment->application.c_str(), "path", path.get(), "gc_freeze",
-                       freeze.get());
+  const auto flag = [](bool value) { return PyBool_FromLong(value ? 1 : 0); };  // "N" takes it over
+  return Py_BuildValue("{s:s,s:O,s:N,s:N,s:N,s:N}", "application", assignment->application.c_str(), "path", path.get(),
+                       "gc_freeze", flag(assignment->gc_freeze), "reload", flag(assignment->reload), "watches",
+                       flag(assignment->watches), "debug_errors", flag(assignment->debug_errors));
 }
 
 PyObject* serve(PyObject* /*module*/, PyObject* arguments) {
@@ -67,12 +68,21 @@ PyObject* refuse(PyObject* /*module*/, PyObject* reason) {
   return Py_None;
 }
 
+PyObject* ask(PyObject* /*module*/, PyObject* reason) {
+  const Ref bytes{PyUnicode_AsEncodedString(reason, "utf-8", "backslashreplace")};
+  if (!bytes) return nullptr;
+  if (auto asked = ask_for_reload(std::string{bytes_view(bytes.get())}); !asked) return raise(asked.error().text());
+  Py_INCREF(Py_None);
+  return Py_None;
+}
+
 // The interpreter writes to both.
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
-std::array<PyMethodDef, 4> methods{{
+std::array<PyMethodDef, 5> methods{{
     {"begin", begin, METH_VARARGS, "begin(fd) -> dict: becomes the worker whose record is behind the descriptor."},
     {"serve", serve, METH_VARARGS, "serve(application, report) -> int: serves until drained; the exit status."},
     {"refuse", refuse, METH_O, "refuse(reason): tells the master that the worker cannot start."},
+    {"ask_for_reload", ask, METH_O, "ask_for_reload(reason): tells the master that the code has changed."},
     {nullptr, nullptr, 0, nullptr},
 }};
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)

@@ -16,6 +16,9 @@ struct Assignment {
   std::string application;        // "module:name"
   std::vector<std::string> path;  // for the front of sys.path
   bool gc_freeze = true;
+  bool reload = false;   // the code changes while the worker lives
+  bool watches = false;  // this worker watches the files of the application, and asks for a reload when they change
+  bool debug_errors = false;  // clients on this machine see tracebacks
   bool multithread = false;
   bool multiprocess = false;
 };
@@ -28,6 +31,9 @@ struct Assignment {
 [[nodiscard]] int serve_worker();
 // The worker cannot start; tells the master.
 void refuse_to_start(const std::string& reason);
+// The code has changed on disk; tells the master. On any thread, while the worker serves. The error: the master is gone
+// or busy.
+[[nodiscard]] Result<void> ask_for_reload(const std::string& reason);
 
 // A handler for the application that the Python side has loaded: for serve_worker(), on any thread.
 [[nodiscard]] std::unique_ptr<http::Handler> make_handler();

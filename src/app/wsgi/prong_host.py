@@ -53,9 +53,36 @@ def prepare(folders):
     faulthandler.enable()
 
 
+def beside(name):
+    """A module that lies beside this one, where sys.path does not lead; of those that only development needs."""
+    from importlib.util import module_from_spec, spec_from_file_location
+    spec = spec_from_file_location(name, os.path.join(os.path.dirname(__file__), name + ".py"))
+    module = module_from_spec(spec)
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    spec.loader.exec_module(module)
+    sys.dont_write_bytecode = written
+    return module
+
+
+def reporter_with_pages():
+    """report(), which also gives the exception as a page, for clients on this machine."""
+    render = beside("prong_debug").render
+
+    def report_and_render(exception):
+        report(exception)
+        return render(exception)
+
+    return report_and_render
+
+
 def main(record):
     settings = prong_worker.begin(record)
     prepare(settings["path"])
+    if settings["reload"]:
+        # Byte code is believed when the file's second of change and size are the same: not those of two quick saves.
+        sys.dont_write_bytecode = True
+    if settings["watches"]:
+        beside("prong_reload").start([*settings["path"], os.getcwd()])
     try:
         application = find_application(settings["application"])
     except BaseException as error:  # SystemExit too: a module that exits is none
@@ -66,4 +93,4 @@ def main(record):
     if settings["gc_freeze"]:
         gc.collect()
         gc.freeze()
-    sys.exit(prong_worker.serve(application, report))
+    sys.exit(prong_worker.serve(application, reporter_with_pages() if settings["debug_errors"] else report))

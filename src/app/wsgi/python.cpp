@@ -65,15 +65,17 @@ std::string take_exception() {
   return exception ? last_line(exception.get()) : "no exception";
 }
 
-std::string report_exception() {
+Report report_exception() {
   const Ref exception = take_normalized();
-  if (!exception) return "no exception";
-  std::string line = last_line(exception.get());
-  if (reporter != nullptr) {
-    const Ref told{PyObject_CallFunctionObjArgs(reporter, exception.get(), nullptr)};
-    if (!told) PyErr_Clear();  // a broken sys.stderr: the line is what is left
-  }
-  return line;
+  if (!exception) return {.line = "no exception"};
+  Report report{.line = last_line(exception.get())};
+  if (reporter == nullptr) return report;
+  const Ref told{PyObject_CallFunctionObjArgs(reporter, exception.get(), nullptr)};
+  if (!told)
+    PyErr_Clear();  // a broken sys.stderr: the line is what is left
+  else if (PyBytes_Check(told.get()) != 0)
+    report.page = std::make_shared<const std::string>(bytes_view(told.get()));
+  return report;
 }
 
 Locked::Locked() {

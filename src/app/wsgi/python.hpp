@@ -5,6 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -45,18 +46,31 @@ class Ref {
   PyObject* object_ = nullptr;
 };
 
+// What is known of an exception: its last line, "ValueError: no such thing", and if the reporter makes them, the page
+// (HTML) that shows it.
+struct Report {
+  std::string line;
+  std::shared_ptr<const std::string> page = {};
+};
 // What Python raised, already told to the operator as a traceback; what() is its last line.
 class PythonError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+  explicit PythonError(Report report) : std::runtime_error(report.line), page_(std::move(report.page)) {}
+
+  // nullptr: there is none.
+  [[nodiscard]] const std::string* page() const { return page_.get(); }
+
+ private:
+  std::shared_ptr<const std::string> page_;
 };
-// Takes the exception that is set, prints its traceback to standard error, and gives its last line:
-// "ValueError: no such thing". Never leaves one set.
-[[nodiscard]] std::string report_exception();
+// Takes the exception that is set and has its traceback printed to standard error. Never leaves one set.
+[[nodiscard]] Report report_exception();
 // Prints nothing and gives "ValueError: no such thing".
 [[nodiscard]] std::string take_exception();
 
-// Called by the module when it is loaded: the function that prints an exception, report(exception) -> str.
+// Called by the module before it serves: the function that prints an exception, report(exception), and gives None or a
+// page as bytes.
 void set_reporter(Ref function);
 
 // The interpreter lock. Only on the main thread after release_main_thread(), and on application threads.

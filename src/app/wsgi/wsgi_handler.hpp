@@ -45,6 +45,8 @@ class WsgiHandler final : public http::Handler {
   [[nodiscard]] std::optional<os::TimePoint> do_housekeeping(os::TimePoint now) override;
 
  private:
+  [[nodiscard]] http::Answer call(const http::Request& request);
+
   Host* host_;
   std::unique_ptr<EnvironBuilder> environs_;  // with objects that end under the lock
 };

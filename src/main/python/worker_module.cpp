@@ -5,6 +5,7 @@
 
 #include "app/wsgi/module.hpp"
 #include "ipc/channel.hpp"
+#include "os/process.hpp"
 #include "worker/interpreter.hpp"
 #include "worker/worker.hpp"
 
@@ -15,6 +16,8 @@ namespace {
 struct State {
   worker::Resumed resumed;
   ipc::Channel channel;
+  // A second descriptor of it, since serve() owns the first, and a thread of its own asks. Invalid: nothing asks.
+  ipc::Channel asking = {};
 };
 std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
@@ -35,9 +38,18 @@ std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-
   state.emplace(State{.resumed = *std::move(resumed), .channel = std::move(channel)});
   const config::PoolConfig& pool = state->resumed.pool();
   const auto& wsgi = std::get<config::WsgiConfig>(pool.app);
+  // One for the pool is enough.
+  if (wsgi.reload && state->resumed.inheritance.slot == 0) {
+    auto copy = os::duplicate(state->channel.fd());
+    if (!copy) return failure(std::move(copy.error()));
+    state->asking = ipc::Channel{os::UniqueFd{*copy}};
+  }
   return Assignment{.application = wsgi.app,
                     .path = wsgi.path,
                     .gc_freeze = wsgi.gc_freeze,
+                    .reload = wsgi.reload,
+                    .watches = state->asking.valid(),
+                    .debug_errors = wsgi.debug_errors,
                     .multithread = pool.concurrency == config::Concurrency::kThread && pool.threads > 1,
                     .multiprocess = !pool.workers || *pool.workers > 1};
 }
@@ -50,6 +62,11 @@ int serve_worker() {
 
 void refuse_to_start(const std::string& reason) {
   if (state) (void)state->channel.send(ipc::StartFailed{.reason = reason});  // the exit follows, and says the rest
+}
+
+::prong::Result<void> ask_for_reload(const std::string& reason) {
+  if (!state || !state->asking.valid()) return failure("this worker watches nothing");
+  return state->asking.send(ipc::ReloadWanted{.reason = reason});
 }
 
 }  // namespace prong::app::wsgi
