@@ -300,7 +300,8 @@ void Session::refuse(const Cursor& cursor, std::uint16_t status) {
 
 void Session::send(const Request& request, Response response, AfterAnswer after) {
   const std::uint64_t begin = output_.end_of_stream();
-  HeadFields fields{.date = cached_date(context_.clock()), .server = context_.limits->server_header && !response.has_server_field};
+  HeadFields fields{.date = cached_date(context_.clock()),
+                    .server = context_.limits->server_header && !response.has_server_field};
   const bool has_body = !forbids_body(response.status);
   const std::optional<std::uint64_t> size = body_size(response);
   if (has_body) fields.content_length = size;

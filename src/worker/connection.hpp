@@ -129,9 +129,9 @@ class Connection : public Waiter {
   bool lingering_ = false;
   bool over_ = false;
   bool hung_up_ = false;
-  std::uint64_t received_ = 0;     // bytes
-  std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
-  std::uint64_t counted_ = 0;  // of answered()
+  std::uint64_t received_ = 0;             // bytes
+  std::uint64_t round_start_ = 0;          // of received_ or of what the client took, when the deadline began to run
+  std::uint64_t counted_ = 0;              // of answered()
   std::unique_ptr<AnswerLog> answer_log_;  // before the conversation, which tells it
   // In place, because a new connection is to cost no allocation more than it must.
   std::variant<std::monostate, http::Session, StreamSession> storage_;

@@ -33,7 +33,8 @@ Result<int> run_program(const ipc::Inheritance& inheritance, const config::PoolC
   if (!program) return failure(std::move(program.error()));
   switch (exec.style) {
     case config::ExecStyle::kConnection: {
-      if (inheritance.launcher_fd >= 0) return failure(become_launcher(inheritance, exec, channel, *std::move(program)));
+      if (inheritance.launcher_fd >= 0)
+        return failure(become_launcher(inheritance, exec, channel, *std::move(program)));
       auto worker = ConnectionWorker::create(inheritance, exec, channel, *std::move(program));
       if (!worker) return failure(std::move(worker.error()));
       return worker->run();
