@@ -166,7 +166,7 @@ TEST_CASE("every member of every struct is a key, but for names and positions") 
   CHECK(section_of("pool.http").keys.size() == member_count<HttpConfig>());
   CHECK(section_of("pool.static").keys.size() == member_count<StaticConfig>() - 1);  // root_position
   CHECK(section_of("pool.respond").keys.size() == member_count<RespondConfig>());
-  CHECK(section_of("pool.echo").keys.size() == 0);
+  CHECK(section_of("pool.echo").keys.empty());
   CHECK(section_of("pool.stream").keys.size() == member_count<StreamConfig>());
   CHECK(section_of("pool.access_log").keys.size() == member_count<AccessLogConfig>());
   CHECK(section_of("pool.exec").keys.size() == member_count<ExecConfig>() - 1);  // command_position

@@ -74,15 +74,15 @@ using Texts = std::vector<std::string>;
 // ---- lists
 
 TEST_CASE("the elements of a list come from its end, over all fields of the name") {
-  CHECK(elements_of({}) == Texts{});
+  CHECK(elements_of({}).empty());
   CHECK(elements_of({{"List", "a"}}) == Texts{"a"});
   CHECK(elements_of({{"List", "a, b ,c"}, {"Other", "x"}, {"list", " \td\t"}, {"LIST", "e,f"}}) ==
         Texts{"f", "e", "d", "c", "b", "a"});
 }
 
 TEST_CASE("empty elements are none") {
-  CHECK(elements_of({{"List", ""}}) == Texts{});
-  CHECK(elements_of({{"List", ",, ,\t,"}, {"List", ","}}) == Texts{});
+  CHECK(elements_of({{"List", ""}}).empty());
+  CHECK(elements_of({{"List", ",, ,\t,"}, {"List", ","}}).empty());
   CHECK(elements_of({{"List", ",a,,b,"}}) == Texts{"b", "a"});
 }
 
@@ -250,9 +250,9 @@ TEST_CASE("addresses that are hidden or unknown end the way, and what else the p
 
 TEST_CASE("an element of Forwarded that cannot be read says nothing") {
   for (const char* value : {"192.0.2.1", "for", "for=", "for==192.0.2.1", "for=192.0.2.1;for=192.0.2.2",
-                            "for=192.0.2.1;proto=https;proto=http", "for=\"192.0.2.1", "for=192.0.2.1\"",
-                            "for=\"192.0.2.1\"x", "for=\"192.0.2.\\1\"", "for=192.0.2.1 192.0.2.2", "for=192.0.2.1;\"",
-                            "for=192.0.2.1;host=\"a", "=", "\"", "\\", "for=\"\""}) {
+                            "for=192.0.2.1;proto=https;proto=http", R"(for="192.0.2.1)", R"(for=192.0.2.1")",
+                            R"(for="192.0.2.1"x)", R"(for="192.0.2.\1")", "for=192.0.2.1 192.0.2.2",
+                            R"(for=192.0.2.1;")", R"(for=192.0.2.1;host="a)", "=", R"(")", R"(\)", R"(for="")"}) {
     CAPTURE(value);
     CHECK(forwarded_field(value) == kPeerAlone);
     CHECK(forwarded_field(std::string("for=198.51.100.1, ") + value).starts_with("10.0.0.1/40000 "));
@@ -261,8 +261,8 @@ TEST_CASE("an element of Forwarded that cannot be read says nothing") {
 
 TEST_CASE("nothing that a client sends changes what its proxy adds") {
   for (const std::string forged :
-       {"\"", "for=\"", "for=\"\\", "for=\"a,\\\"", "\\", "for=10.0.0.3", "for=\"10.0.0.3\"", ";;;", "a=\"b\\\\\"",
-        ",,,", "for=\"x\\\",for=\"10.0.0.3", "host=\"", "for=\"_x\";host=\"forged"}) {
+       {R"(")", R"(for=")", R"(for="\)", R"(for="a,\")", R"(\)", "for=10.0.0.3", R"(for="10.0.0.3")", ";;;",
+        R"(a="b\\")", ",,,", R"(for="x\",for="10.0.0.3)", R"(host=")", R"(for="_x";host="forged)"}) {
     CAPTURE(forged);
     CHECK(forwarded_field(forged + ", for=192.0.2.1;proto=https;host=shop.example") == "192.0.2.1 https shop.example");
     CHECK(forwarded_field(forged + ", for=\"[2001:db8::7]:80\";host=\"shop.example\"") ==

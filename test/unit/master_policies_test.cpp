@@ -28,13 +28,14 @@ struct PlanCase {
 
 std::vector<SlotView> views_of(const std::vector<S>& states) {
   std::vector<SlotView> views;
+  views.reserve(states.size());
   for (const S state : states) views.push_back({.state = state});
   return views;
 }
 
 void check(const PlanCase& with) {
   const SlotPlan plan = plan_slots(views_of(with.slots), with.wanted, {});
-  CHECK(plan.begin_replacing == Indexes{});
+  CHECK(plan.begin_replacing.empty());
   CHECK(plan.want_up == with.want_up);
   CHECK(plan.want_down == with.want_down);
 }

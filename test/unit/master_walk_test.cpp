@@ -182,7 +182,7 @@ class Model {
     }
     const std::size_t up = count_up();
     if (up != wanted + (stopping_ ? 0 : count_replaced())) violated("the plan does not give what is wanted");
-    if (up > wanted + most_unavailable_) violated("more are up than max_unavailable allows");
+    if (up > wanted + kMostUnavailable) violated("more are up than max_unavailable allows");
     const bool stops = std::ranges::any_of(
         plan.want_down, [&](std::size_t i) { return slots_.at(i).retirement != Retirement::kReplacing; });
     if (!plan.want_up.empty() && stops) violated("a plan starts and stops at once");
@@ -293,7 +293,7 @@ class Model {
   bool stopping_ = false;
   StopPlan plan_ = graceful_stop_plan(Duration{1000}, Duration{100});
   RetirementRules rules_;
-  static constexpr std::size_t most_unavailable_ = 3;  // of all rules that there are
+  static constexpr std::size_t kMostUnavailable = 3;  // of all rules that there are
   std::uint64_t last_asked_ = 0;
   std::uint64_t retired_ = 0;
   int last_pid_ = 0;

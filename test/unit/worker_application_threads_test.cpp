@@ -311,7 +311,7 @@ TEST_CASE("a request can be cancelled as long as no thread has begun with it") {
   (void)threads->handle({.connection = 1});
   threads->submit();
   runs.wait();
-  for (const std::uint64_t connection : {2, 3, 4}) (void)threads->handle({.connection = connection});
+  for (const std::uint64_t connection : {2U, 3U, 4U}) (void)threads->handle({.connection = connection});
   CHECK(threads->cancel(3) == Cancelled::kWaiting);
   CHECK(threads->cancel(3) == Cancelled::kDone);
   CHECK(threads->cancel(1) == Cancelled::kRunning);
