@@ -42,8 +42,7 @@ Connection::Connection(os::UniqueFd socket, std::uint64_t key, const Service& se
       key_(key),
       service_(&service),
       peer_is_local_(net::is_local(peer.address)),
-      answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)),
-      conversation_(nullptr) {
+      answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)) {
   if (service.streams == nullptr && service.stream_threads == nullptr)
     conversation_ = &storage_.emplace<http::Session>(session_context(service, key, peer, answer_log_.get()));
   else
@@ -108,7 +107,8 @@ void Connection::on_hangup() {
 std::string Connection::work_text() const {
   if (is_stream()) return "an event of a stream";
   std::string request = session().awaited_request();
-  return request.empty() ? "a streamed answer" : request;
+  if (request.empty()) request = "a streamed answer";
+  return request;
 }
 
 void Connection::on_no_thread() {

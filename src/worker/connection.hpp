@@ -135,7 +135,7 @@ class Connection : public Waiter {
   std::unique_ptr<AnswerLog> answer_log_;  // before the conversation, which tells it
   // In place, because a new connection is to cost no allocation more than it must.
   std::variant<std::monostate, http::Session, StreamSession> storage_;
-  net::Conversation* conversation_;  // in storage_
+  net::Conversation* conversation_ = nullptr;  // in storage_
 };
 
 }  // namespace prong::worker

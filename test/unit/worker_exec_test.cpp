@@ -124,7 +124,7 @@ config::ExecConfig shell(const std::string& script) {
 }  // namespace
 
 TEST_CASE("a spare worker becomes the program of the connection that comes") {
-  Worker worker{shell("read line; echo \"got $line\"; echo \"$PROTO $TCPREMOTEIP\" >&2")};
+  Worker worker{shell(R"(read line; echo "got $line"; echo "$PROTO $TCPREMOTEIP" >&2)")};
   REQUIRE(worker.says<ipc::Ready>());
   worker.tell(ipc::Serve{});
   const os::UniqueFd client = worker.connect();
