@@ -217,7 +217,7 @@ void remember_arguments(int argc, char** argv) {
 void remember_arguments_of_host() {
   constexpr int kArgStart = 48;  // the field's number; the second one, in brackets, may have blanks
   std::ifstream file{"/proc/self/stat"};
-  std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
   const std::size_t bracket = text.rfind(')');
   if (bracket == std::string::npos) return;
   std::istringstream fields{text.substr(bracket + 1)};

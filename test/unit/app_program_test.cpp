@@ -23,7 +23,8 @@ using Texts = std::vector<std::string>;
 
 Texts texts_of(const std::vector<Variable>& variables) {
   Texts texts;
-  for (const auto& [name, value] : variables) texts.push_back(name + "=" + value);
+  texts.reserve(variables.size());
+  for (const auto& [name, value] : variables) texts.push_back(std::string{name}.append("=").append(value));
   return texts;
 }
 
@@ -116,9 +117,7 @@ TEST_CASE("the interpreter of a script is what stands between #! and the next bl
   CHECK(interpreter_of("#! \t/usr/bin/env python3 -u\nrest /x") == "/usr/bin/env");
   CHECK(interpreter_of("#!/bin/sh") == "/bin/sh");
   CHECK(interpreter_of(std::string_view{"#!/bin/sh\0\0", 11}) == "/bin/sh");
-  for (const char* head : {"", "#", "#!", "#!\n/bin/sh", "#! \t \n/bin/sh", " #!/bin/sh",
-                           "\x7f"
-                           "ELF#!/bin/sh"})
+  for (const char* head : {"", "#", "#!", "#!\n/bin/sh", "#! \t \n/bin/sh", " #!/bin/sh", "\177ELF#!/bin/sh"})
     CHECK(interpreter_of(head).empty());
 }
 

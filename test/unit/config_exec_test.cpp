@@ -43,7 +43,7 @@ ExecConfig exec_of(const std::string& text) {
 
 TEST_CASE("a program of either style is read, with its arguments and variables as they are") {
   const ExecConfig connection =
-      exec_of("exec = { command = [\"sh\", \"-c\", \"a\\nb\", \"\"], env = { B = \"2\", A = \"x\\ty\" }, spare = 2 }");
+      exec_of(R"(exec = { command = ["sh", "-c", "a\nb", ""], env = { B = "2", A = "x\ty" }, spare = 2 })");
   CHECK(connection.command == Texts{"sh", "-c", "a\nb", ""});
   CHECK(connection.style == ExecStyle::kConnection);
   CHECK(connection.env == NamedTexts{{"B", "2"}, {"A", "x\ty"}});
@@ -52,7 +52,7 @@ TEST_CASE("a program of either style is read, with its arguments and variables a
   CHECK(connection.ready == Duration{1'000});
   CHECK(to_text(connection.command_position) == "t.toml:3:20");
   const ExecConfig listener =
-      exec_of("exec = { command = [\"a\"], style = \"listener\", ready = \"notify\", nonblocking = true }");
+      exec_of(R"(exec = { command = ["a"], style = "listener", ready = "notify", nonblocking = true })");
   CHECK(listener.style == ExecStyle::kListener);
   CHECK(listener.ready == std::nullopt);
   CHECK(listener.nonblocking);
@@ -139,7 +139,7 @@ TEST_CASE("more spare workers than programs are told") {
 TEST_CASE("what is printed of a pool that runs a program is good configuration") {
   for (const char* style : {"connection", "listener"}) {
     const Loaded loaded =
-        load_pool("exec = { command = [\"a\", \"\\n\"], env.A = \"b\\tc\", style = \"" + std::string{style} + "\" }");
+        load_pool(R"(exec = { command = ["a", "\n"], env.A = "b\tc", style = ")" + std::string{style} + "\" }");
     REQUIRE(loaded.diagnostics.empty());
     const std::string printed = to_toml(*loaded.config);
     CAPTURE(printed);

@@ -30,7 +30,7 @@ Texts found_in(const std::string& text) {
 }  // namespace
 
 TEST_CASE("a wsgi pool runs on threads unless it says otherwise, and relative folders start at the file") {
-  const Loaded loaded = load_pool("wsgi = { app = \"a\", path = [\"shop\", \"/opt\"], venv = \".venv\" }");
+  const Loaded loaded = load_pool(R"(wsgi = { app = "a", path = ["shop", "/opt"], venv = ".venv" })");
   REQUIRE(loaded.diagnostics.empty());
   const PoolConfig& pool = loaded.config->pools.front();
   CHECK(pool.concurrency == Concurrency::kThread);
@@ -68,13 +68,13 @@ TEST_CASE("names of applications") {
 }
 
 TEST_CASE("folders that are not there, two interpreters, and no names of variables are told at their places") {
-  CHECK(found_in("wsgi = { app = \"a\", path = [\"/\", \"/no/such\"] }") ==
+  CHECK(found_in(R"(wsgi = { app = "a", path = ["/", "/no/such"] })") ==
         Texts{"/srv/t.toml:3:34: error: pool.a.wsgi.path[1]: \"/no/such\": No such file or directory; write a folder "
               "that is there"});
-  const Texts both = found_in("wsgi = { app = \"a\", venv = \"/\", python = \"/bin/x\" }");
+  const Texts both = found_in(R"(wsgi = { app = "a", venv = "/", python = "/bin/x" })");
   REQUIRE(both.size() == 1);
   CHECK(both.front().find("are both given") != std::string::npos);
-  const Texts name = found_in("wsgi = { app = \"a\", env = { \"A=B\" = \"\" } }");
+  const Texts name = found_in(R"(wsgi = { app = "a", env = { "A=B" = "" } })");
   REQUIRE(name.size() == 1);
   CHECK(name.front().find("is no name of a variable") != std::string::npos);
 }

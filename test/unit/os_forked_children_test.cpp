@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <utility>
 
 #include "os/forked_children.hpp"
 #include "os/signals.hpp"
@@ -40,7 +41,7 @@ TEST_CASE("a forked child has neither our descriptors nor our signals, and its p
   if (worker == 0) {
     const int foreign = ::open("/dev/null", O_RDONLY);
     isolate_forked_children([] { ignore_signal(SIGUSR2); });
-    UniqueFd ours{::open("/dev/null", O_RDONLY)};
+    const UniqueFd ours{::open("/dev/null", O_RDONLY)};
     UniqueFd given_up{::open("/dev/null", O_RDONLY)};
     const int released = given_up.release();
     UniqueFd moved{::open("/dev/null", O_RDONLY)};
