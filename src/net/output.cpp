@@ -111,14 +111,15 @@ void Output::append(FileBody&& file) {
 
 void Output::append(Output&& other) {
   assert(other.sent_total_ == 0);
-  for (std::size_t i = other.front_; i < other.segments_.size(); ++i) {
-    Segment& segment = other.segments_[i];
+  Output taken = std::move(other);
+  other = Output();
+  for (std::size_t i = taken.front_; i < taken.segments_.size(); ++i) {
+    Segment& segment = taken.segments_[i];
     if (segment.is_file || !segment.borrowed.empty())
       segments_.push_back(std::move(segment));
     else
       append(std::move(segment.text));
   }
-  other = Output();
 }
 
 }  // namespace prong::net

@@ -54,17 +54,17 @@ TEST_CASE("a prefix of a static_map is one of whole parts, as it reads when it i
   struct Row {
     const char *prefix, *message;
   };
-  for (const Row& row : {Row{"a", "the prefix \"a\" does not begin with a slash"},
-                         {"", "the prefix \"\" does not begin with a slash"},
-                         {"/", "the prefix \"/\" leaves nothing to the application"},
-                         {"//", "the prefix \"//\" has an empty part, \".\" or \"..\""},
-                         {"/a//b", "the prefix \"/a//b\" has an empty part, \".\" or \"..\""},
-                         {"/a/../b", "the prefix \"/a/../b\" has an empty part, \".\" or \"..\""},
-                         {"/./", "the prefix \"/./\" has an empty part, \".\" or \"..\""},
-                         {"/a%20b", "the prefix \"/a%20b\" has \"%\""},
-                         {"/a?b", "the prefix \"/a?b\" has \"?\""},
-                         {"/a\\u0001", "the prefix \"/a\\u0001\" has a control character"}}) {
-    const Texts found = found_in("static_map = { \"" + std::string(row.prefix) + "\" = \"/\" }");
+  for (const Row& row : {Row{"a", R"(the prefix "a" does not begin with a slash)"},
+                         {"", R"(the prefix "" does not begin with a slash)"},
+                         {"/", R"(the prefix "/" leaves nothing to the application)"},
+                         {"//", R"(the prefix "//" has an empty part, "." or "..")"},
+                         {"/a//b", R"(the prefix "/a//b" has an empty part, "." or "..")"},
+                         {"/a/../b", R"(the prefix "/a/../b" has an empty part, "." or "..")"},
+                         {"/./", R"(the prefix "/./" has an empty part, "." or "..")"},
+                         {"/a%20b", R"(the prefix "/a%20b" has "%")"},
+                         {"/a?b", R"(the prefix "/a?b" has "?")"},
+                         {"/a\\u0001", R"(the prefix "/a\u0001" has a control character)"}}) {
+    const Texts found = found_in(R"(static_map = { ")" + std::string(row.prefix) + R"(" = "/" })");
     REQUIRE(found.size() == 1);
     CAPTURE(found.front());
     CHECK(found.front().starts_with("t.toml:4:"));

@@ -64,7 +64,7 @@ TEST_CASE("who has waited for a time already goes before those that began later"
   list.start(waiters[2], kStart + 2ms);
   list.start(waiters[3], kStart - 1ms);
   CHECK(list.began(waiters[2]) == kStart + 2ms);
-  for (const std::size_t expected : {3, 0, 2, 1}) CHECK(list.take_late(kStart + 1h) == &waiters.at(expected));
+  for (const std::size_t expected : {3U, 0U, 2U, 1U}) CHECK(list.take_late(kStart + 1h) == &waiters.at(expected));
 }
 
 TEST_CASE("a waiter is in one list at a time") {
