@@ -25,10 +25,10 @@ void clear(WorkerCell& cell) {
   cell.open_connections.store(0, std::memory_order_relaxed);
 }
 
-WorkerCounts counts_of(const WorkerCell& from) {
-  return {.connections = from.connections.load(std::memory_order_relaxed),
-          .requests = from.requests.load(std::memory_order_relaxed),
-          .open_connections = from.open_connections.load(std::memory_order_relaxed)};
+WorkerCounts counts_of(const WorkerCell& cell) {
+  return {.connections = cell.connections.load(std::memory_order_relaxed),
+          .requests = cell.requests.load(std::memory_order_relaxed),
+          .open_connections = cell.open_connections.load(std::memory_order_relaxed)};
 }
 
 }  // namespace prong::ipc
