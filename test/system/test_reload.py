@@ -441,7 +441,9 @@ def test_a_worker_of_the_old_generation_that_dies_while_it_drains_is_not_replace
         daemon.wait(rf"pid={old}: killed by signal 9")
         with pytest.raises(Exception, match="missing|reset"):
             connection.body(answer)
-    assert len(body) and len(daemon.children()) == 1
+    # Its line is written before it is reaped.
+    wait_until(lambda: len(daemon.children()) == 1, "the dead worker reaped")
+    assert len(body)
     assert not daemon.log.find(r"gen=1 pid=(?!%d\b)\d+: ready" % old)
 
 
