@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <string>
 #include <utility>
 #include <vector>
@@ -119,6 +120,11 @@ Error become_interpreter(const ipc::Inheritance& inheritance, const config::Pool
   if (!pool.user.empty() && inheritance.identity) settings.user = inheritance.identity->user;
   auto interpreter = app::find_interpreter(settings, environ);
   if (!interpreter) return std::move(interpreter.error());
+  const std::string folder = app::module_folder(os::executable_path());
+  const std::string module = folder + "/prong_worker.abi3.so";
+  if (::access(module.c_str(), R_OK) != 0)
+    return system_error(fmt::format("cannot read the Python side of prongd, \"{}\"", module), errno,
+                        "was prongd built with python3-dev there, and installed whole?");
   auto record = make_record(inheritance, pool);
   if (!record) return std::move(record.error());
   auto file = ipc::store(*record);
