@@ -130,8 +130,8 @@ Error become_interpreter(const ipc::Inheritance& inheritance, const config::Pool
   auto file = ipc::store(*record);
   if (!file) return std::move(file.error());
   app::ProgramSettings program = app::program_of(settings, *interpreter, environ);
-  program.command.insert(program.command.end(), {"-c", kBootstrap, app::module_folder(os::executable_path()),
-                                                 fmt::format("{}", file->get()), fmt::format("{}", channel.fd())});
+  program.command.insert(program.command.end(),
+                         {"-c", kBootstrap, folder, fmt::format("{}", file->get()), fmt::format("{}", channel.fd())});
   auto prepared = app::Program::prepare(program, environ, 0);
   if (!prepared) return std::move(prepared.error());
   if (auto redirected = redirect_output(inheritance); !redirected) return std::move(redirected.error());
