@@ -307,7 +307,8 @@ BROKEN = [
 
 @pytest.mark.parametrize("keys, why", BROKEN, ids=[str(case[0]) for case in BROKEN])
 def test_an_application_that_cannot_be_loaded_ends_the_start_with_the_reason(session, keys, why):
-    daemon = session.start(wsgi_pool(**keys), ready=False)
+    (session.folder / "bad_syntax.py").write_text("def application(environ, start_response)\n")
+    daemon = session.start(wsgi_pool(**keys, path=[str(APPLICATIONS), str(session.folder)]), ready=False)
     daemon.expect("cannot start|exited with status")
     daemon.expected_status = 3
     assert daemon.wait_exit() == 3

@@ -1,1 +1,0 @@
-def application(environ, start_response)
