@@ -144,7 +144,7 @@ struct There {
     threads->finish();
     for (std::thread& thread : running) thread.join();
   }
-  std::vector<ApplicationThreads::News> wait() const {
+  [[nodiscard]] std::vector<ApplicationThreads::News> wait() const {
     threads->submit();
     constexpr int kLimitMs = 20'000;
     pollfd ready{.fd = threads->fd(), .events = POLLIN, .revents = 0};
