@@ -94,6 +94,10 @@ std::string encode(const ExecRecord& record) {
   writer.number(inheritance.cell_number);
   writer.text(record.config);
   writer.descriptor(record.log_fd);
+  writer.number(record.log_target);
+  writer.number(record.log_level);
+  writer.number(record.log_color);
+  writer.text(record.log_path);
   return writer.take();
 }
 
@@ -124,6 +128,10 @@ Result<ExecRecord> decode(std::string_view bytes) {
   inheritance.cell_number = reader.number();
   record.config = reader.text();
   record.log_fd = reader.descriptor();
+  record.log_target = reader.number();
+  record.log_level = reader.number();
+  record.log_color = reader.number();
+  record.log_path = reader.text();
   if (!reader.complete() || inheritance.cell_number >= Scoreboard::kCells)
     return failure("what the master handed to the worker is not whole");
   return record;

@@ -56,8 +56,13 @@ struct Inheritance {
 // what does not survive (`cell`), and what a fork would have copied.
 struct ExecRecord {
   Inheritance inheritance;
-  std::string config;  // of the pool and the log, as TOML (config/print.hpp)
+  std::string config;  // of the pool, as TOML (config/print.hpp)
   int log_fd = -1;     // what lines of the process log go to; -1: the journal
+  // The rest of log::Handover, whose types are not known here.
+  std::uint64_t log_target = 0;
+  std::uint64_t log_level = 0;
+  std::uint64_t log_color = 0;
+  std::string log_path = {};
 };
 [[nodiscard]] std::string encode(const ExecRecord& record);
 // The error: it is of another version of prongd, or not whole.

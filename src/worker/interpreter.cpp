@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,67 +43,22 @@ Result<void> redirect_output(const ipc::Inheritance& inheritance) {
   return {};
 }
 
-std::string target_text(const log::Settings& settings) {
-  switch (settings.target) {
-    case log::Target::kJournal:
-      return "journal";
-    case log::Target::kFile:
-      return settings.path;
-    case log::Target::kStderr:
-      break;
-  }
-  return "stderr";
-}
-
-config::LogLevel level_of(log::Level level) {
-  switch (level) {
-    case log::Level::kDebug:
-      return config::LogLevel::kDebug;
-    case log::Level::kInfo:
-      return config::LogLevel::kInfo;
-    case log::Level::kWarn:
-      return config::LogLevel::kWarn;
-    case log::Level::kError:
-      break;
-  }
-  return config::LogLevel::kError;
-}
-
-log::Level level_of(config::LogLevel level) {
-  switch (level) {
-    case config::LogLevel::kDebug:
-      return log::Level::kDebug;
-    case config::LogLevel::kInfo:
-      return log::Level::kInfo;
-    case config::LogLevel::kWarn:
-      return log::Level::kWarn;
-    case config::LogLevel::kError:
-      break;
-  }
-  return log::Level::kError;
-}
-
-log::Settings log_settings(const config::LogConfig& from) {
-  log::Settings settings{.path = {}, .level = level_of(from.level)};
-  settings.color = from.color == config::LogColor::kAlways ? log::Color::kAlways : log::Color::kNever;
-  if (from.target == "journal") {
-    settings.target = log::Target::kJournal;
-  } else if (from.target.starts_with('/')) {
-    settings.target = log::Target::kFile;
-    settings.path = from.target;
-  }
-  return settings;
+log::Settings log_settings(const ipc::ExecRecord& record) {
+  return {.target = static_cast<log::Target>(record.log_target),
+          .path = record.log_path,
+          .level = static_cast<log::Level>(record.log_level),
+          .color = static_cast<log::Color>(record.log_color)};
 }
 
 Result<ipc::ExecRecord> make_record(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
   const log::Handover handed = log::handover();
   config::Config config;
-  config.log = {
-      .target = target_text(handed.settings),
-      .level = level_of(handed.settings.level),
-      .color = handed.settings.color == log::Color::kAlways ? config::LogColor::kAlways : config::LogColor::kNever};
   config.pools.push_back(pool);
   ipc::ExecRecord record{.inheritance = inheritance, .config = config::to_toml(config), .log_fd = handed.fd};
+  record.log_target = static_cast<std::uint64_t>(handed.settings.target);
+  record.log_level = static_cast<std::uint64_t>(handed.settings.level);
+  record.log_color = static_cast<std::uint64_t>(handed.settings.color);
+  record.log_path = handed.settings.path;
   if (handed.fd == STDERR_FILENO) {
     auto copy = os::duplicate(STDERR_FILENO);
     if (!copy) return failure(std::move(copy.error()));
@@ -146,7 +102,7 @@ Result<Resumed> resume_worker(int record_fd) {
   if (!loaded.config || loaded.config->pools.empty() || !loaded.diagnostics.empty())
     return failure(loaded.diagnostics.empty() ? "the master handed over no pool"
                                               : config::to_text(loaded.diagnostics.front()));
-  auto log = log::take_over(log_settings(loaded.config->log), os::UniqueFd{record->log_fd});
+  auto log = log::take_over(log_settings(*record), os::UniqueFd{record->log_fd});
   if (!log) return failure(std::move(log.error()));
   log::use(*std::move(log));
   ipc::Inheritance& inheritance = record->inheritance;

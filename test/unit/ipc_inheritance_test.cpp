@@ -28,6 +28,10 @@ ExecRecord example() {
   inheritance.cell_number = 63;
   record.config = "[pool.shop]\n";
   record.log_fd = -1;
+  record.log_target = 2;
+  record.log_level = 1;
+  record.log_color = 3;
+  record.log_path = "/var/log/a";
   return record;
 }
 
@@ -65,6 +69,10 @@ TEST_CASE("a record comes back as it was") {
   CHECK(after.cell_number == before.cell_number);
   CHECK(got->config == record.config);
   CHECK(got->log_fd == -1);
+  CHECK(got->log_target == 2);
+  CHECK(got->log_level == 1);
+  CHECK(got->log_color == 3);
+  CHECK(got->log_path == "/var/log/a");
   CHECK(descriptors_of(*got) == std::vector<int>{5, 9, 6, 7});
 }
 
