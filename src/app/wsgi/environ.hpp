@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,10 +25,10 @@ struct EnvironSettings {
 // One for each application thread.
 class EnvironBuilder {
  public:
-  // With the interpreter lock. `file_wrapper` is wsgi.file_wrapper. Throws.
-  EnvironBuilder(const EnvironSettings& settings, PyObject* file_wrapper);
+  // With the interpreter lock. `file_wrapper` is wsgi.file_wrapper; `inputs` is borrowed. Throws.
+  EnvironBuilder(const EnvironSettings& settings, PyObject* file_wrapper, const InputType& inputs);
   // With the interpreter lock. Takes the request's body over. Throws PythonError, std::bad_alloc.
-  [[nodiscard]] Ref build(const http::Request& request, const InputType& inputs);
+  [[nodiscard]] Ref build(const http::Request& request);
 
  private:
   // A str for a value that often comes again.
@@ -47,14 +48,31 @@ class EnvironBuilder {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
 
+  // All that add_headers() and add_client() look at, and what they made of it.
+  struct Caller {
+    std::string fields;
+    std::string host;
+    net::IpAddress peer;
+    std::uint16_t peer_port = 0;  // without proxies it is not looked at
+    const http::ProxyTrust* proxies = nullptr;
+    net::Endpoint listener;
+    bool has_body = false;
+    Ref environ;  // nullptr: it came once
+
+    [[nodiscard]] bool is_of(const http::Request& request) const;
+    void become(const http::Request& request);
+  };
+
+  [[nodiscard]] Ref environ_of_caller(const http::Request& request);
+  [[nodiscard]] Ref make_of_caller(const http::Request& request);
   [[nodiscard]] Field& field_of(std::string_view name);
   void add_headers(PyObject* environ, const http::Request& request);
   void add_client(PyObject* environ, const http::Request& request);
+  void add_port(PyObject* environ, std::uint16_t port);
   void add_path(PyObject* environ, const http::Request& request);
 
+  const InputType* inputs_;
   Ref template_;
-  Ref empty_;
-  Ref no_input_;
   Ref request_method_ = interned("REQUEST_METHOD");
   Ref request_uri_ = interned("REQUEST_URI");
   Ref raw_uri_ = interned("RAW_URI");
@@ -78,6 +96,14 @@ class EnvironBuilder {
   };
   static constexpr std::size_t kClients = 64;
   std::array<Client, kClients> clients_;
+  struct Port {
+    std::uint16_t number = 0;
+    Ref text;
+  };
+  static constexpr std::size_t kPorts = 256;
+  std::array<Port, kPorts> ports_;
+  static constexpr std::size_t kCallers = 16;
+  std::array<Caller, kCallers> callers_;
   Repeated server_name_value_;
   Repeated server_port_value_;
   Repeated host_;
@@ -86,7 +112,7 @@ class EnvironBuilder {
   Repeated target_;
   Repeated path_;
   Repeated query_;
-  std::array<Ref, 2> protocols_{interned("HTTP/1.0"), interned("HTTP/1.1")};
+  Ref http_1_0_ = interned("HTTP/1.0");
   std::unordered_map<std::string, Field, Hash, std::equal_to<>> fields_;
   Field unusual_;  // for names that are not kept
   std::string scratch_;

@@ -21,17 +21,36 @@ bool refuse(PyObject* type, const char* text, PyObject* what) {
   return false;
 }
 
+constexpr std::size_t kBytes = 256;
+using ByteSet = std::array<bool, kBytes>;
+
 // RFC 9110 section 5.6.2.
+constexpr ByteSet kTokenBytes = [] {
+  ByteSet set{};
+  for (const unsigned char c : std::string_view{"!#$%&'*+-.^_`|~"}) set[c] = true;
+  for (unsigned char c = '0'; c <= '9'; ++c) set[c] = true;
+  for (unsigned char c = 'a'; c <= 'z'; ++c) set[c] = set[static_cast<unsigned char>(c - 'a' + 'A')] = true;
+  return set;
+}();
+
+constexpr ByteSet kControlBytes = [] {
+  constexpr unsigned char kDelete = 0x7f;
+  ByteSet set{};
+  for (unsigned char c = 0; c < ' '; ++c) set[c] = c != '\t';
+  set[kDelete] = true;
+  return set;
+}();
+
+bool has(const ByteSet& set, char c) {
+  return set[static_cast<unsigned char>(c)];  // NOLINT(cppcoreguidelines-pro-bounds-constant-array-index)
+}
+
 bool is_token(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::ranges::all_of(text, [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || kMarks.contains(c);
-  });
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return has(kTokenBytes, c); });
 }
 
 bool has_control(std::string_view text) {
-  constexpr char kDelete = 0x7f;
-  return std::ranges::any_of(text, [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == kDelete; });
+  return std::ranges::any_of(text, [](char c) { return has(kControlBytes, c); });
 }
 
 bool parse_status(PyObject* status, std::uint16_t& code) {
@@ -152,6 +171,11 @@ PyObject* write_method(PyObject* self, PyObject* data) {
   return Py_None;
 }
 
+// The interpreter writes to it.
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
+PyMethodDef write_definition{"write", write_method, METH_O,
+                             "write(data): sends bytes before what the application returns"};
+
 PyObject* call(PyObject* self, PyObject* arguments, PyObject* keywords) {
   static std::array<char, 7> status_name{"status"};
   static std::array<char, 8> headers_name{"headers"};
@@ -172,7 +196,7 @@ PyObject* call(PyObject* self, PyObject* arguments, PyObject* keywords) {
     return nullptr;
   }
   if (!start(status, headers, exc_info, *started)) return nullptr;
-  return PyObject_GetAttrString(self, "write");
+  return PyCFunction_New(&write_definition, self);  // what looking `write` up would give, for less
 }
 
 void destroy(PyObject* self) {
@@ -184,13 +208,8 @@ void destroy(PyObject* self) {
 }  // namespace
 
 StartResponseType StartResponseType::create() {
-  static std::array<PyMethodDef, 2> methods{
-      {{"write", write_method, METH_O, "write(data): sends bytes before what the application returns"},
-       {nullptr, nullptr, 0, nullptr}}};
-  static std::array<PyType_Slot, 4> slots{{{Py_tp_dealloc, reinterpret_cast<void*>(destroy)},
-                                           {Py_tp_call, reinterpret_cast<void*>(call)},
-                                           {Py_tp_methods, methods.data()},
-                                           {0, nullptr}}};
+  static std::array<PyType_Slot, 3> slots{
+      {{Py_tp_dealloc, reinterpret_cast<void*>(destroy)}, {Py_tp_call, reinterpret_cast<void*>(call)}, {0, nullptr}}};
   static PyType_Spec spec{.name = "prong_worker.StartResponse",
                           .basicsize = sizeof(StartResponse),
                           .itemsize = 0,

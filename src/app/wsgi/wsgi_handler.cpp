@@ -69,7 +69,7 @@ http::Answer WsgiHandler::handle(const http::Request& request) {
 
 http::Answer WsgiHandler::call(const http::Request& request) {
   host_->lent.release();
-  const Ref environ = environs_->build(request, host_->inputs);
+  const Ref environ = environs_->build(request);
   auto started = std::make_unique<Started>();
   Ref callable = host_->start_responses.make(*started);
   Ref result{PyObject_CallFunctionObjArgs(host_->application.get(), environ.get(), callable.get(), nullptr)};

@@ -29,7 +29,7 @@ class WsgiHandler final : public http::Handler {
   // Called with the interpreter lock given up, on any thread. The host is borrowed. Throws.
   explicit WsgiHandler(Host& host) : host_(&host) {
     const Locked locked;
-    environs_ = std::make_unique<EnvironBuilder>(host.environ, host.file_wrappers.type());
+    environs_ = std::make_unique<EnvironBuilder>(host.environ, host.file_wrappers.type(), host.inputs);
   }
   WsgiHandler(const WsgiHandler&) = delete;
   WsgiHandler& operator=(const WsgiHandler&) = delete;
