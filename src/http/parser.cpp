@@ -157,7 +157,7 @@ std::size_t Parser::Implementation::parse(std::span<const char> request, std::si
     if (state == State::kHeadDone || !head_found.has_body()) head_found.size = static_cast<std::uint32_t>(end);
     return end;
   }
-  if (error == HPE_INVALID_METHOD || (!version_seen && knows_for_others(llhttp.method) && head_found.target.size > 0)) {
+  if (error == HPE_INVALID_METHOD || (!version_seen && knows_for_others(llhttp.method))) {
     method_unknown = true;
     state = State::kHead;
     judge_unknown_method(request);

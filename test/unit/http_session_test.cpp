@@ -163,6 +163,18 @@ TEST_CASE("a method that llhttp does not know is 501 when its line is whole") {
   CHECK(fixture.only_answer(" / HTTP/1.1\r\n").status == 501);
 }
 
+// Found by the fuzzer: llhttp tells of a target only when a call ends in it.
+TEST_CASE("the preface of HTTP/2 with a bad target is judged when its line is whole, in whatever pieces it comes") {
+  for (const std::vector<std::string_view>& pieces : {std::vector<std::string_view>{"PRI e;"}, {"PRI e", ";"}}) {
+    Fixture fixture;
+    std::string said;
+    for (const std::string_view piece : pieces) said += fixture(piece);
+    CHECK(said.empty());
+    CHECK(fixture.session.phase() == Phase::kHeader);
+    CHECK(fixture.only_answer(" HTTP/1.1\r\n").status == 501);
+  }
+}
+
 TEST_CASE("HTTP/1.0 closes unless both sides say keep-alive") {
   Fixture closing;
   CHECK(closing.only_answer("GET / HTTP/1.0\r\n\r\n").field("Connection") == "close");
