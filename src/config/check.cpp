@@ -107,6 +107,7 @@ class Checker {
 
   std::vector<Diagnostic> run() {
     check_log();
+    check_control();
     for (const PoolConfig& pool : config_.pools) {
       const std::string name = "pool." + pool.name;
       check_user(pool, name);
@@ -139,6 +140,20 @@ class Checker {
 
   void check_log() {
     if (config_.log.target.starts_with('/')) check_log_file(config_.log.target, "log.target");
+  }
+
+  void check_control() {
+    const ControlConfig& control = config_.control;
+    if (!control.group.empty())
+      if (const auto group = os::find_group(control.group); !group)
+        complain(position("control.group"), group.error().message, group.error().hint);
+    // Empty is one that the reader has told about.
+    if (control.socket.empty() || control.socket == kControlAuto || control.socket == kControlOff) return;
+    const std::string folder = std::filesystem::path{control.socket}.parent_path().string();
+    if (const auto why = why_no_directory(folder))
+      complain(position("control.socket"),
+               fmt::format("there can be no socket {}: {}: {}", in_quotes(control.socket), folder, *why),
+               "make the folder, or choose another one");
   }
 
   void check_log_file(const std::string& path, const std::string& name) {

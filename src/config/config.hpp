@@ -42,6 +42,20 @@ struct LogConfig {
   LogColor color = LogColor::kAuto;
 };
 
+// The values of ControlConfig::socket that are no path.
+inline constexpr std::string_view kControlAuto = "auto";
+inline constexpr std::string_view kControlOff = "off";
+
+// Table [control]: the socket over which prongctl asks.
+struct ControlConfig {
+  std::string socket = std::string{kControlAuto};    // or kControlOff, or a path
+  std::uint32_t mode = 0660;                         // of the socket's file
+  std::string group = {};                            // whose members may ask, beside root and the daemon's user
+  std::uint32_t max_clients = 64;                    // connected at once
+  ByteSize max_line = {64U << 10U};                  // of a request
+  Duration idle_timeout = std::chrono::seconds{30};  // for a whole request, and for taking an answer
+};
+
 // One entry of a pool's `listen`: the address text, and the keys that may stand beside it in the table form.
 struct ListenerConfig {
   // See net/address.hpp: "127.0.0.1:80", "[::]:80", "unix:/path", "unix:@name", "systemd:NAME".
@@ -256,6 +270,7 @@ struct PoolConfig {
 // One whole configuration. Shared by everything that was started from it; never changed.
 struct Config {
   LogConfig log = {};
+  ControlConfig control = {};
   std::vector<PoolConfig> pools = {};     // in the order of the file
   std::vector<std::string> sources = {};  // the files that were read, the main one first; empty for --static
   // Where each value that a file sets was written, by its full name: "log.target", "pool.shop.static.index",

@@ -61,6 +61,59 @@ constexpr Section kLog{
     .defaults = defaults_of<LogConfig>,
 };
 
+// ---- [control]
+
+// sockaddr_un.sun_path, its final zero included (unix(7)).
+constexpr Range kSocketPathText{.least = 1, .most = 107};
+
+constexpr std::array kControlSockets{
+    Word{.text = kControlAuto,
+         .doc = "`control.sock` in systemd's `RuntimeDirectory=`, else in `/run/prongd` (root), else in "
+                "`$XDG_RUNTIME_DIR/prongd`; where none of them can be, the daemon runs without"},
+    Word{.text = kControlOff, .doc = "no control socket"},
+};
+
+constexpr std::array kControlKeys{
+    Key{.name = "socket",
+        .access = member<&ControlConfig::socket>(Kind::kPath),
+        .range = kSocketPathText,
+        .words = kControlSockets,
+        .example = R"("/run/prongd/control.sock")",
+        .doc = "The UNIX socket of `prongctl` ([control](control.md))."},
+    Key{.name = "mode",
+        .access = member<&ControlConfig::mode>(Kind::kOctal),
+        .range = {0, 0777},
+        .example = R"("0600")",
+        .doc = "Permissions of the socket's file; connecting needs write permission."},
+    Key{.name = "group",
+        .access = member<&ControlConfig::group>(),
+        .range = kAnyText,
+        .example = R"("adm")",
+        .doc =
+            "The group of the socket's file, a name or a number: its members may ask, beside root and the daemon's own "
+            "user. Empty: nobody else may."},
+    Key{.name = "max_clients",
+        .access = member<&ControlConfig::max_clients>(),
+        .range = {1, 1'024},
+        .unit = "clients",
+        .doc = "Clients at once; a further one takes the place of the one that has been silent the longest."},
+    Key{.name = "max_line",
+        .access = member<&ControlConfig::max_line>(),
+        .range = {kKibibyte, kMebibyte},
+        .doc = "One request; the client of a longer one is told so and cut."},
+    Key{.name = "idle_timeout",
+        .access = member<&ControlConfig::idle_timeout>(),
+        .range = kTimeout,
+        .doc = "How long a client may take for a whole request, and to read an answer."},
+};
+
+constexpr Section kControl{
+    .title = "[control]",
+    .doc = "The control socket, over which `prongctl` asks and steers.",
+    .keys = kControlKeys,
+    .defaults = defaults_of<ControlConfig>,
+};
+
 // ---- entries of `listen`
 
 constexpr std::array kAutoDefer{
@@ -705,6 +758,10 @@ constexpr std::array kRootKeys{
             "More files, as glob(7) patterns relative to this file's folder, read in sorted order. A pattern may match "
             "nothing, a name without wildcards must exist. Included files cannot include."},
     Key{.name = "log", .access = table<&Config::log>(), .section = &kLog, .doc = "The process log, see [[log]](#log)."},
+    Key{.name = "control",
+        .access = table<&Config::control>(),
+        .section = &kControl,
+        .doc = "The control socket, see [[control]](#control)."},
     Key{.name = "pool",
         .access = list<&Config::pools>(Kind::kPools),
         .presence = Presence::kRequired,

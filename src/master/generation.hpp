@@ -97,6 +97,15 @@ struct Pool {
   std::uint32_t refusals_untold = 0;
 };
 
+// What is remembered of a pool's dead workers, over all generations.
+struct PoolHistory {
+  std::uint64_t deaths = 0;  // that were errors
+  std::string last_worker;   // as the log names it
+  std::string last_text;     // its obituary
+  bool last_expected = false;
+  os::TimePoint last_at;
+};
+
 // Of a pool whose workers become the user's program; null when they are workers to the end.
 [[nodiscard]] inline const config::ExecConfig* exec_of(const Pool& pool) {
   return std::get_if<config::ExecConfig>(&pool.config->app);

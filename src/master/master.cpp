@@ -72,7 +72,9 @@ Master::Master(ConfigSource source, WorkerMain worker_main, os::SystemdHandover 
       accept_modes_(listeners_),
       manager_(os::Notifier{std::move(handover.notify_socket)}, handover.watchdog),
       supervisor_(epoll_, listeners_, access_logs_, worker_main, raise_own_limit(), launcher_file_.get()),
-      now_(os::now()) {}
+      control_(epoll_),
+      now_(os::now()),
+      started_(now_) {}
 
 ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {
   const Current current{.config = planned.plan.config, .log = std::move(log)};
@@ -80,6 +82,7 @@ ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {
   while (turn()) {
   }
   listeners_.close_all();
+  control_.close();
   log::info("stopped");
   return exit_code_;
 }
@@ -87,6 +90,9 @@ ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {
 // The first half of a boot or a reload. False: it failed, was told, and nothing has changed.
 bool Master::begin(Planned planned, const Current& current, StartPatience patience) {
   Prepared prepared = prepare(std::move(planned), current, listeners_, access_logs_);
+  if (prepared.errors.empty())
+    if (auto ready = control_.prepare(prepared.plan.config->control); !ready)
+      prepared.errors.push_back(ready.error().text());
   if (!prepared.errors.empty()) {
     for (const std::string& error : prepared.errors) log::error("{}", error);
     const std::string reason =
@@ -96,9 +102,11 @@ bool Master::begin(Planned planned, const Current& current, StartPatience patien
     if (patience == StartPatience::kBoot)
       boot_failed(reason);
     else
-      roll_back(reason);
+      roll_back(reason, std::move(prepared.errors));
     return false;
   }
+  // At boot there is nothing to go back to, and who asks now is told that it starts.
+  if (patience == StartPatience::kBoot) control_.commit();
   raising_plan_ = std::move(prepared.plan);
   raising_ = &supervisor_.raise(raising_plan_, std::move(prepared.log), patience);
   accept_modes_.prepare(*raising_, serving_);
@@ -130,6 +138,8 @@ void Master::collect_facts() {
   for (const epoll_event& event : *events) {
     if (event.data.u64 == kSignalKey)
       signalled = true;
+    else if (ControlServer::owns(event.data.u64))
+      control_.handle_event(event.data.u64, event.events, now_);
     else
       supervisor_.handle_event(event.data.u64, now_);
   }
@@ -147,6 +157,8 @@ void Master::collect_facts() {
   }
   supervisor_.handle_ended_channels(now_);
   supervisor_.handle_deadlines(now_);
+  control_.handle_deadlines(now_);
+  answer_control_clients();
 }
 
 void Master::handle_signal(const os::ReceivedSignal& received) {
@@ -195,6 +207,7 @@ void Master::ask_for_stop(const std::string& by) {
 void Master::ask_for_reload(const std::string& by) {
   log::info("reload asked by {}{}", by, raising_ != nullptr ? "; it runs after the one that is under way" : "");
   reload_wanted_ = true;
+  reload_by_ = by;
 }
 
 void Master::reopen_logs() {
@@ -249,6 +262,7 @@ void Master::commit() {
   Generation* const before = serving_;
   serving_ = std::exchange(raising_, nullptr);
   log::use(serving_->log);
+  control_.commit();
   update_listeners(raising_plan_, listeners_);
   accept_modes_.commit(*serving_);
   Supervisor::commit(*serving_);
@@ -260,26 +274,32 @@ void Master::commit() {
     // listeners that only they have.
     supervisor_.reconcile(now_);
     for (const std::string& address : listeners_.retain_only(kept)) log::info("no longer listening on {}", address);
-    for (const std::string& change : config::diff(*before->config, *serving_->config)) log::info("changed: {}", change);
+    std::vector<std::string> changes = config::diff(*before->config, *serving_->config);
+    for (const std::string& change : changes) log::info("changed: {}", change);
     log::info("reload done: {}; generation {} drains", summary, before->number);
     last_reload_.clear();
-  } else {
-    log::info("ready: {}", summary);
+    manager_.ready(summary);
+    return tell_verdict(ipc::ReloadReport{.generation = serving_->number, .changes = std::move(changes)});
   }
+  log::info("ready: {}", summary);
   manager_.ready(summary);
 }
 
 // Nothing of the new generation stays.
-void Master::roll_back(std::string_view reason) {
+void Master::roll_back(std::string_view reason, std::vector<std::string> details) {
   std::set<std::string> kept;
   if (serving_ != nullptr) kept = addresses_of(*serving_);
   if (raising_ != nullptr) supervisor_.retire(*std::exchange(raising_, nullptr), kept, now_);
   accept_modes_.roll_back();
+  control_.roll_back();
   (void)listeners_.retain_only(kept);
   log::error("reload failed: {}; generation {} goes on", reason, serving_->number);
-  last_reload_ = fmt::format("; the last reload failed: {}", reason);
-  manager_.ready(
-      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_));
+  last_reload_ = reason;
+  manager_.ready(status_line());
+  if (details.empty()) details.emplace_back(reason);
+  tell_verdict(ipc::ControlFailure{
+      .error = {.message = fmt::format("the reload failed; generation {} goes on as before", serving_->number)},
+      .details = std::move(details)});
 }
 
 void Master::boot_failed(std::string_view reason) {
@@ -298,6 +318,7 @@ void Master::begin_stop(StopKind kind) {
   }
   accept_modes_.roll_back();  // of a reload that was under way; those who served before finish what they have
   manager_.stopping(kind == StopKind::kFast ? "stopping fast" : "stopping: the workers finish what they have");
+  tell_verdict(ipc::ControlFailure{.error = {.message = "the daemon is stopping; the reload was given up"}});
   raising_ = serving_ = nullptr;
   supervisor_.retire_all(now_);
   // The workers hold the sockets: what waits in their queues is served, and the last worker to leave closes them.
@@ -314,6 +335,8 @@ std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() {
   std::optional<os::TimePoint> nearest = supervisor_.next_deadline();
   if (const auto deadline = manager_.next_deadline(is_busy()); deadline && (!nearest || *deadline < *nearest))
     nearest = deadline;
+  if (const auto deadline = control_.next_deadline(); deadline && (!nearest || *deadline < *nearest))
+    nearest = deadline;
   if (!nearest) return std::nullopt;
   return std::max(*nearest - now_, os::TimePoint::duration::zero());
 }
@@ -321,8 +344,12 @@ std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() {
 void Master::update_status() {
   if (serving_ == nullptr || stop_ != StopKind::kNone) return;
   if (!manager_.active()) return;
-  manager_.status(
-      fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), last_reload_), now_);
+  manager_.status(status_line(), now_);
+}
+
+std::string Master::status_line() const {
+  const std::string failed = last_reload_.empty() ? "" : fmt::format("; the last reload failed: {}", last_reload_);
+  return fmt::format("generation {}, pool {}{}", serving_->number, supervisor_.summary(*serving_), failed);
 }
 
 }  // namespace prong::master

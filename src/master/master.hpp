@@ -5,11 +5,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
+#include "ipc/control.hpp"
 #include "master/accept_mode.hpp"
 #include "master/access_logs.hpp"
 #include "master/config_plan.hpp"
+#include "master/control_server.hpp"
 #include "master/reload.hpp"
 #include "master/service_manager.hpp"
 #include "master/signal_table.hpp"
@@ -54,14 +57,30 @@ class Master {
   void begin_reload();
   [[nodiscard]] bool finish_raising();
   void commit();
-  void roll_back(std::string_view reason);
+  void roll_back(std::string_view reason, std::vector<std::string> details = {});
   void boot_failed(std::string_view reason);
   void begin_stop(StopKind kind);
   void warn_about_unused_sockets() const;
 
+  // The verbs of the control socket (master_control.cpp). Nothing: the answer comes later.
+  void answer_control_clients();
+  [[nodiscard]] std::optional<ipc::ControlAnswer> carry_out(const ControlServer::Request& from,
+                                                            const ipc::ControlRequest& request);
+  [[nodiscard]] ipc::ControlAnswer report(const ipc::ControlRequest& request) const;
+  [[nodiscard]] std::optional<ipc::ControlAnswer> reload_for(const ControlServer::Request& from);
+  [[nodiscard]] ipc::ControlAnswer plan_reload() const;
+  [[nodiscard]] ipc::ControlAnswer stop_for(const ControlServer::Request& from, bool fast);
+  [[nodiscard]] ipc::ControlAnswer scale_for(const ControlServer::Request& from, const ipc::ControlRequest& request);
+  [[nodiscard]] ipc::ControlAnswer recycle_for(const ControlServer::Request& from, const ipc::ControlRequest& request);
+  [[nodiscard]] Result<Pool*> find_pool(const std::string& name) const;
+  [[nodiscard]] Error no_such_pool(const std::string& name) const;
+  [[nodiscard]] Result<void> check_serves() const;
+  void tell_verdict(const ipc::ControlAnswer& verdict);
+
   [[nodiscard]] bool is_busy() const { return serving_ == nullptr || stop_ != StopKind::kNone; }
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline();
   void update_status();
+  [[nodiscard]] std::string status_line() const;
 
   ConfigSource source_;
   os::UniqueFd launcher_file_;
@@ -72,14 +91,18 @@ class Master {
   AccessLogs access_logs_;
   ServiceManager manager_;
   Supervisor supervisor_;
+  ControlServer control_;
   os::TimePoint now_;
+  os::TimePoint started_;
 
   Generation* serving_ = nullptr;  // owned by supervisor_
   Generation* raising_ = nullptr;  // owned by supervisor_
   ConfigPlan raising_plan_;
   StopKind stop_ = StopKind::kNone;
   bool reload_wanted_ = false;
-  std::string last_reload_;  // for the status line: what the last reload that failed said
+  std::string reload_by_;                                // who asked for the one that is wanted or under way
+  std::vector<ControlServer::ClientId> verdict_wanted_;  // who waits for its verdict
+  std::string last_reload_;                              // why the last reload failed; empty: it did not
   ExitCode exit_code_ = ExitCode::kDone;
 };
 

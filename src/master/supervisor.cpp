@@ -303,6 +303,7 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
                     .asked_by = slot.program.asked_by};
   const Obituary obituary = write_obituary(death);
   log::write(obituary.level, subject(place), obituary.text);
+  note_death(place, obituary, now);
   const bool was_stopping = !slot.stop_plan.steps.empty();
   if (!was_stopping) {
     const LifeFacts facts = life_facts(slot, now);
@@ -362,7 +363,14 @@ void Supervisor::reconcile(os::TimePoint now) {
              std::ranges::all_of(pool.slots, [](const Slot& slot) { return slot.state == SlotState::kVacant; });
     });
   });
-  if (gone > 0) forget_unused_access_logs();
+  if (gone == 0) return;
+  forget_unused_access_logs();
+  std::erase_if(histories_, [this](const auto& entry) {
+    return std::ranges::none_of(generations_, [&](const auto& generation) {
+      return std::ranges::any_of(generation->config->pools,
+                                 [&](const config::PoolConfig& pool) { return pool.name == entry.first; });
+    });
+  });
 }
 
 void Supervisor::forget_unused_access_logs() {
@@ -475,6 +483,38 @@ void Supervisor::adjust_workers(Generation& generation, std::int32_t by) {
     pool.adjustment += static_cast<std::int32_t>(after) - static_cast<std::int32_t>(before);
     log::info("pool {}: {} workers wanted now, until the next reload", pool.config->name, after);
   }
+}
+
+void Supervisor::scale(const Generation& generation, Pool& pool, std::uint32_t count) {
+  pool.adjustment += static_cast<std::int32_t>(count) - static_cast<std::int32_t>(wanted(generation, pool));
+  log::info("pool {}: {} workers wanted now, until the next reload", pool.config->name, wanted(generation, pool));
+}
+
+std::size_t Supervisor::recycle(Pool& pool, std::optional<std::uint32_t> slot, const std::string& reason) {
+  std::size_t count = 0;
+  for (Slot& one : pool.slots) {
+    if (one.state != SlotState::kServing || (slot && one.number != *slot)) continue;
+    (void)note_wish(one, reason, ++last_asked_);  // false: it had another reason already
+    ++count;
+  }
+  return count;
+}
+
+void Supervisor::note_death(const Place& place, const Obituary& obituary, os::TimePoint now) {
+  PoolHistory& history = histories_[place.pool->config->name];
+  const bool expected = obituary.level != log::Level::kError;
+  if (!expected) ++history.deaths;
+  // Expected ones are many (each reload, each program), and hide what somebody is looking for.
+  if (expected && history.deaths > 0) return;
+  history.last_worker = subject(place).text();
+  history.last_text = obituary.text;
+  history.last_expected = expected;
+  history.last_at = now;
+}
+
+const PoolHistory* Supervisor::history_of(const std::string& pool) const {
+  const auto found = histories_.find(pool);
+  return found == histories_.end() ? nullptr : &found->second;
 }
 
 void Supervisor::announce_log(int fd) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -77,6 +78,17 @@ class Supervisor {
   [[nodiscard]] std::string summary(const Generation& generation) const;
 
   void adjust_workers(Generation& generation, std::int32_t by);
+  // A pool of fixed size has `count` workers from now on, until the next reload.
+  void scale(const Generation& generation, Pool& pool, std::uint32_t count);
+  // The workers of a pool, or the one of that slot, are replaced as max_unavailable allows, each by one that is ready
+  // first. How many that are: those that are replaced already count too, others than serving ones do not.
+  [[nodiscard]] std::size_t recycle(Pool& pool, std::optional<std::uint32_t> slot, const std::string& reason);
+
+  // For reports.
+  [[nodiscard]] const std::vector<std::unique_ptr<Generation>>& generations() const { return generations_; }
+  [[nodiscard]] std::uint32_t wanted(const Generation& generation, const Pool& pool) const;
+  // Of all pools of this name; nothing when none of their workers has died.
+  [[nodiscard]] const PoolHistory* history_of(const std::string& pool) const;
   // Sends the reopened log file to all workers.
   void announce_log(int fd);
   // Sends the reopened access logs to the workers that write to them.
@@ -120,6 +132,7 @@ class Supervisor {
   [[nodiscard]] ipc::Inheritance inheritance_of(const Generation& generation, const Pool& pool) const;
   [[nodiscard]] Result<pid_t> make_worker(const Place& place, os::TimePoint now);
   [[nodiscard]] Result<pid_t> fork_with(ipc::Inheritance inheritance, const Generation& generation, const Pool& pool);
+  void note_death(const Place& place, const Obituary& obituary, os::TimePoint now);
   static void report_fork_failure(const Place& place, const Error& error);
   [[nodiscard]] StopPlan choose_stop_plan(const Place& place) const;
   void begin_stop(const Place& place, os::TimePoint now);
@@ -161,7 +174,6 @@ class Supervisor {
   [[nodiscard]] bool defers_spares(const Generation& generation, Pool& pool, const SlotPlan& plan,
                                    os::TimePoint now) const;
   void reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now);
-  [[nodiscard]] std::uint32_t wanted(const Generation& generation, const Pool& pool) const;
   [[nodiscard]] static log::Subject subject(const Place& place);
 
   os::Epoll* epoll_;
@@ -178,6 +190,7 @@ class Supervisor {
   std::unordered_map<pid_t, Place> workers_;
   std::optional<os::TimePoint> nearest_due_;  // of all slots, as next_deadline() found it
   std::optional<std::string> reload_wish_;
+  std::map<std::string, PoolHistory> histories_;  // by the name of the pool
   bool stops_fast_ = false;
 };
 

@@ -97,6 +97,16 @@ Result<UniqueFd> open_directory(const std::string& path) {
   return UniqueFd(fd);
 }
 
+Result<void> ensure_directory(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) != 0) {
+    if (errno == EEXIST) return {};
+    return failure(system_error("cannot make the directory " + path, errno));
+  }
+  // The umask may have taken some of them away.
+  if (::chmod(path.c_str(), mode) != 0) return failure(system_error("cannot set the permissions of " + path, errno));
+  return {};
+}
+
 Result<void> check_open_beneath() {
   const UniqueFd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root.valid()) return failure(system_error("cannot open \"/\"", errno));

@@ -28,6 +28,10 @@ struct FileInfo {
 // A directory as the place to open files in; may be one that can be searched but not read (O_PATH).
 [[nodiscard]] Result<UniqueFd> open_directory(const std::string& path);
 
+// Makes a directory, if it is not there, with exactly those permissions. That something else has its name is not
+// noticed here.
+[[nodiscard]] Result<void> ensure_directory(const std::string& path, mode_t mode);
+
 // Whether this kernel and its sandbox let us use openat2(2) (Linux 5.6): without it nothing keeps names inside.
 [[nodiscard]] Result<void> check_open_beneath();
 

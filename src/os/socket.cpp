@@ -71,6 +71,23 @@ std::optional<ucred> peer_credentials(int fd) {
   return credentials;
 }
 
+std::vector<gid_t> peer_groups(int fd) {
+  const auto credentials = peer_credentials(fd);
+  if (!credentials) return {};
+  constexpr std::size_t kMostGroups = 65'536;  // NGROUPS_MAX of linux/limits.h
+  std::vector<gid_t> groups(64);
+  auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) {
+    // With ERANGE the kernel says how much room they need (net/core/sock.c).
+    if (errno != ERANGE || size > kMostGroups * sizeof(gid_t)) return {credentials->gid};
+    groups.resize(size / sizeof(gid_t));
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) return {credentials->gid};
+  }
+  groups.resize(size / sizeof(gid_t));
+  groups.insert(groups.begin(), credentials->gid);
+  return groups;
+}
+
 Result<void> set_option(int fd, int level, int option, std::string_view name, int value) {
   if (::setsockopt(fd, level, option, &value, sizeof value) != 0)
     return failure(system_error(fmt::format("cannot set {} to {}", name, value), errno));

@@ -35,6 +35,8 @@ struct SocketAddress {
 [[nodiscard]] Result<SocketAddress> local_address(int fd);
 // The process that connected a UNIX socket, as it was then (SO_PEERCRED, unix(7)). Nothing for other sockets.
 [[nodiscard]] std::optional<ucred> peer_credentials(int fd);
+// Its groups then, the primary one first (SO_PEERGROUPS, Linux 4.13). Empty when they cannot be read.
+[[nodiscard]] std::vector<gid_t> peer_groups(int fd);
 // `name` is for the message: "TCP_DEFER_ACCEPT".
 [[nodiscard]] Result<void> set_option(int fd, int level, int option, std::string_view name, int value);
 [[nodiscard]] Result<int> get_option(int fd, int level, int option);

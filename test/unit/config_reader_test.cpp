@@ -437,7 +437,7 @@ TEST_CASE("mistakes of included files are told with those of the main file, in t
             main + R"(:1:32: error: cannot read ")" + folder.path("gone.toml") + R"(": No such file or directory)",
             main + R"(:1:45: error: cannot read ")" + folder.path("dir") +
                 R"(": it is a directory; give the path of a file)",
-            main + R"(:2:1: error: unknown key "x" at the top level; known here: include, log, pool)",
+            main + R"(:2:1: error: unknown key "x" at the top level; known here: include, log, control, pool)",
             z + ":1:1: error: pool.a is defined twice; the first one is at " + main + ":3:1",
             z + R"(:4:11: error: pool.a.workers = 0 is out of range; write a whole number from 1 to 1024, or "auto")",
             a + ":2:1: error: not TOML: Error while parsing root table: expected keys, tables, whitespace or comments, "

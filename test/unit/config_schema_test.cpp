@@ -161,6 +161,7 @@ std::string errors_of(const Loaded& loaded) {
 
 TEST_CASE("every member of every struct is a key, but for names and positions") {
   CHECK(section_of("log").keys.size() == member_count<LogConfig>());
+  CHECK(section_of("control").keys.size() == member_count<ControlConfig>());
   CHECK(section_of("pool.listen").keys.size() == member_count<ListenerConfig>() - 1);  // position
   CHECK(section_of("pool.rlimits").keys.size() == member_count<RlimitsConfig>());
   CHECK(section_of("pool.http").keys.size() == member_count<HttpConfig>());
@@ -219,11 +220,11 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
     }
   });
   struct Count {
-    std::size_t operator()(const StaticConfig& /*app*/) const { return 72; }
-    std::size_t operator()(const RespondConfig& /*app*/) const { return 68; }
-    std::size_t operator()(const EchoConfig& /*app*/) const { return 38; }
-    std::size_t operator()(const ExecConfig& /*app*/) const { return 35; }
-    std::size_t operator()(const WsgiConfig& /*app*/) const { return 74; }
+    std::size_t operator()(const StaticConfig& /*app*/) const { return 78; }
+    std::size_t operator()(const RespondConfig& /*app*/) const { return 74; }
+    std::size_t operator()(const EchoConfig& /*app*/) const { return 44; }
+    std::size_t operator()(const ExecConfig& /*app*/) const { return 41; }
+    std::size_t operator()(const WsgiConfig& /*app*/) const { return 80; }
   };
   CHECK(keys == std::visit(Count{}, original.pools.front().app));
 }

@@ -1,0 +1,88 @@
+#include "ctl/options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <prong/version.h>
+
+#include <array>
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+namespace prong::ctl {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit status: 0 done, 1 the daemon could not do it, 2 wrong usage, 3 there is no daemon.\n"
+    "`prongctl VERB --help` tells more about one verb.";
+
+constexpr std::uint32_t kMostWorkers = 1'024;
+
+CLI::App* add_verb(CLI::App& app, Options& options, ipc::ControlVerb verb, const char* description) {
+  CLI::App* added = app.add_subcommand(std::string{ipc::kControlVerbText.text(verb)}, description);
+  added->fallthrough();  // --json and --socket may stand behind the verb
+  added->parse_complete_callback([&options, verb] { options.request.verb = verb; });
+  return added;
+}
+
+// A worker as people write it: shop/0, or shop/worker[0] as the log has it.
+std::optional<std::uint32_t> slot_of(std::string_view text) {
+  if (text.starts_with("worker[") && text.ends_with(']')) text = text.substr(7, text.size() - 8);
+  std::uint32_t slot = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), slot);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return slot;
+}
+
+void set_target(const std::string& text, ipc::ControlRequest& request) {
+  const std::size_t slash = text.find('/');
+  request.pool = text.substr(0, slash);
+  if (slash == std::string::npos) return;
+  request.worker = slot_of(std::string_view{text}.substr(slash + 1));
+  if (request.pool.empty() || !request.worker)
+    throw CLI::ValidationError("POOL|WORKER", "\"" + text + "\" is no worker; write for example shop/0");
+}
+
+void add_verbs(CLI::App& app, Options& options) {
+  using ipc::ControlVerb;
+  ipc::ControlRequest& request = options.request;
+  const auto add = [&](ControlVerb verb, const char* text) { return add_verb(app, options, verb, text); };
+  add(ControlVerb::kStatus, "Show the pools")->add_option("POOL", request.pool, "This pool alone");
+  add(ControlVerb::kWorkers, "Show the workers")->add_option("POOL", request.pool, "Of this pool alone");
+  add(ControlVerb::kReload, "Put the changed configuration to work, and wait for the verdict")
+      ->add_flag("--plan", request.plan, "Only say what would change");
+  auto* stop = add(ControlVerb::kStop, "Stop the daemon, and wait until it is gone");
+  stop->add_flag("--fast", request.fast, "Cut connections; without it the workers finish what they have");
+  stop->add_flag_callback("--no-wait", [&options] { options.wait = false; }, "Return at once");
+  auto* scale = add(ControlVerb::kScale, "Change the number of workers of a pool, until the next reload");
+  scale->add_option("POOL", request.pool, "Which")->required();
+  scale->add_option("N", request.count, "How many workers")->required()->check(CLI::Range(1U, kMostWorkers));
+  add(ControlVerb::kRecycle, "Replace workers, each by one that is ready first")
+      ->add_option_function<std::string>(
+          "POOL|WORKER", [&request](const std::string& text) { set_target(text, request); },
+          "A whole pool, or one worker such as shop/0")
+      ->required();
+  add(ControlVerb::kReopenLogs, "Open the log files anew, after they were moved away");
+  add(ControlVerb::kConfig, "Show every value that is in force, and where it comes from");
+  add(ControlVerb::kVersion, "Show the versions of both sides");
+}
+
+}  // namespace
+
+std::variant<Options, int> parse_options(int argc, char** argv) {
+  Options options;
+  CLI::App app{"prongctl: asks and steers a running prongd."};
+  app.footer(kFooter);
+  app.set_version_flag("--version", "prongctl " PRONG_VERSION, "Print the version of prongctl and exit");
+  app.add_flag("--json", options.json, "Print what the daemon answered, as JSON");
+  app.add_option("--socket", options.socket, "The daemon's control socket")->option_text("PATH");
+  app.require_subcommand(1);
+  add_verbs(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsageError;
+  }
+  return options;
+}
+
+}  // namespace prong::ctl

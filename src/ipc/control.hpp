@@ -1,0 +1,147 @@
+// The control protocol: what prongctl and the master say to each other, one JSON object a line in both directions
+// (docs/control.md). A client's line is untrusted. No I/O here, and no exception gets out.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/enum_text.hpp"
+#include "base/error.hpp"
+
+namespace prong::ipc {
+
+// Of the protocol. A field that is added to an answer does not change it.
+inline constexpr std::uint64_t kControlVersion = 1;
+
+enum class ControlVerb : std::uint8_t {
+  kVersion,
+  kStatus,
+  kWorkers,
+  kReload,
+  kStop,
+  kScale,
+  kRecycle,
+  kReopenLogs,
+  kConfig,
+};
+inline constexpr EnumText<ControlVerb, 9> kControlVerbText{{{{ControlVerb::kVersion, "version"},
+                                                             {ControlVerb::kStatus, "status"},
+                                                             {ControlVerb::kWorkers, "workers"},
+                                                             {ControlVerb::kReload, "reload"},
+                                                             {ControlVerb::kStop, "stop"},
+                                                             {ControlVerb::kScale, "scale"},
+                                                             {ControlVerb::kRecycle, "recycle"},
+                                                             {ControlVerb::kReopenLogs, "reopen-logs"},
+                                                             {ControlVerb::kConfig, "config"}}}};
+
+struct ControlRequest {
+  ControlVerb verb = ControlVerb::kVersion;
+  std::string pool = {};  // status, workers: of this one alone; scale, recycle: which; empty: not given
+  std::optional<std::uint32_t> worker = {};  // recycle: its slot; nothing: all of the pool
+  std::uint32_t count = 0;                   // scale: how many workers
+  bool plan = false;                         // reload: only say what would change
+  bool fast = false;                         // stop
+  bool operator==(const ControlRequest&) const = default;
+};
+
+// A request of one line, with its line end or without. The error is for the client: of another version, no JSON, nested
+// too deep, a verb or field that is not known, a field that is missing or of the wrong type.
+[[nodiscard]] Result<ControlRequest> parse_control_request(std::string_view line);
+// With its line end.
+[[nodiscard]] std::string to_line(const ControlRequest& request);
+
+// ---- answers
+
+struct ControlFailure {
+  Error error = {};
+  std::vector<std::string> details = {};  // a reload: every error that was found, each a line
+};
+
+struct ControlDone {
+  std::string text = {};  // for people: what was done, or will be
+};
+
+struct VersionAnswer {
+  std::string version = {};
+  std::int64_t pid = 0;
+};
+
+struct DeathReport {
+  std::string worker = {};  // "shop/worker[0] gen=1 pid=77"
+  std::string text = {};
+  bool expected = false;  // nothing that somebody must look after
+  std::chrono::milliseconds ago{};
+};
+
+// Of one live or waiting worker.
+struct WorkerReport {
+  std::string pool = {};
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  std::int64_t pid = 0;    // 0: it waits to be started again
+  std::string state = {};  // the words of master/slot_machine.hpp
+  std::chrono::milliseconds age{};
+  std::uint64_t connections = 0;
+  std::uint64_t open_connections = 0;
+  std::uint64_t requests = 0;
+  std::string note = {};  // why it leaves, or what its program said last
+};
+
+// All generations of one pool together.
+struct PoolReport {
+  std::string name = {};
+  std::string app = {};  // "static", "wsgi", ...
+  std::vector<std::string> listeners = {};
+  std::uint32_t wanted = 0;  // workers
+  std::uint32_t ready = 0;
+  std::uint32_t starting = 0;  // with those that wait to be started again
+  std::uint32_t busy = 0;      // programs, each for one connection
+  std::uint32_t leaving = 0;   // draining, or being killed
+  std::uint64_t connections = 0;
+  std::uint64_t open_connections = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t deaths = 0;  // that were not expected, since the daemon was started
+  std::optional<DeathReport> last_death = {};
+};
+
+// Of `status`, and with the workers of `workers`.
+struct DaemonReport {
+  std::string version = {};
+  std::int64_t pid = 0;
+  std::string state = {};        // starting, serving, reloading, stopping
+  std::uint32_t generation = 0;  // the one that serves; 0: none
+  std::chrono::milliseconds uptime{};
+  std::string last_reload_failure = {};  // empty: the last one was good, or there was none
+  std::vector<PoolReport> pools = {};
+  std::optional<std::vector<WorkerReport>> workers = {};
+};
+
+struct ReloadReport {
+  bool plan = false;             // nothing was done
+  std::uint32_t generation = 0;  // the one that serves now
+  std::vector<std::string> changes = {};
+};
+
+// One value of the effective configuration.
+struct ConfigValueReport {
+  std::string name = {};    // "pool.shop.workers"
+  std::string value = {};   // as TOML
+  std::string origin = {};  // "file:line:column"; empty: the default
+};
+struct ConfigReport {
+  std::vector<std::string> files = {};
+  std::vector<ConfigValueReport> values = {};
+};
+
+using ControlAnswer =
+    std::variant<ControlFailure, ControlDone, VersionAnswer, DaemonReport, ReloadReport, ConfigReport>;
+// With its line end. Bytes that are no UTF-8 are replaced.
+[[nodiscard]] std::string to_line(const ControlAnswer& answer);
+
+}  // namespace prong::ipc

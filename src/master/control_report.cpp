@@ -1,0 +1,168 @@
+#include "master/control_report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+#include <variant>
+
+#include "config/diagnostic.hpp"
+#include "config/origin.hpp"
+
+namespace prong::master {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+std::string_view app_name(const config::StaticConfig& /*app*/) {
+  return "static";
+}
+std::string_view app_name(const config::RespondConfig& /*app*/) {
+  return "respond";
+}
+std::string_view app_name(const config::EchoConfig& /*app*/) {
+  return "echo";
+}
+std::string_view app_name(const config::ExecConfig& /*app*/) {
+  return "exec";
+}
+std::string_view app_name(const config::WsgiConfig& /*app*/) {
+  return "wsgi";
+}
+
+// The one that serves first, then from the newest on.
+std::vector<const Generation*> in_order(const Supervisor& supervisor) {
+  std::vector<const Generation*> generations;
+  for (const auto& generation : supervisor.generations()) generations.push_back(generation.get());
+  std::ranges::stable_sort(generations, [](const Generation* a, const Generation* b) {
+    const bool a_serves = a->phase == GenerationPhase::kServing;
+    const bool b_serves = b->phase == GenerationPhase::kServing;
+    return a_serves != b_serves ? a_serves : a->number > b->number;
+  });
+  return generations;
+}
+
+// Adds a worker to the counts of its pool.
+void count(const Generation& generation, const Slot& slot, ipc::PoolReport& report) {
+  switch (slot.state) {
+    case SlotState::kVacant:
+      return;
+    case SlotState::kStarting:
+    case SlotState::kBackoff:
+      ++report.starting;
+      break;
+    case SlotState::kServing:
+      // One of a generation that is being raised is ready and accepts nothing yet.
+      ++(generation.phase == GenerationPhase::kServing ? report.ready : report.starting);
+      break;
+    case SlotState::kTaken:
+      ++report.busy;
+      break;
+    case SlotState::kDraining:
+    case SlotState::kKilling:
+      ++report.leaving;
+      break;
+  }
+  if (slot.cell == nullptr) return;
+  const ipc::WorkerCounts counts = ipc::counts_of(*slot.cell);
+  report.connections += counts.connections;
+  report.open_connections += counts.open_connections;
+  report.requests += counts.requests;
+}
+
+std::optional<ipc::DeathReport> last_death(const PoolHistory* history, os::TimePoint now) {
+  if (history == nullptr) return std::nullopt;
+  return ipc::DeathReport{.worker = history->last_worker,
+                          .text = history->last_text,
+                          .expected = history->last_expected,
+                          .ago = duration_cast<milliseconds>(now - history->last_at)};
+}
+
+ipc::PoolReport begin_report(const Supervisor& supervisor, const Generation& generation, const Pool& pool,
+                             const net::ListenerSet& listeners, os::TimePoint now) {
+  const PoolHistory* const history = supervisor.history_of(pool.config->name);
+  ipc::PoolReport report{
+      .name = pool.config->name,
+      .app = std::string{std::visit([](const auto& app) { return app_name(app); }, pool.config->app)},
+      .listeners = {},
+      .wanted = supervisor.wanted(generation, pool),
+      .deaths = history != nullptr ? history->deaths : 0,
+      .last_death = last_death(history, now)};
+  for (const std::string& address : pool.listeners) {
+    const net::Listener* const listener = listeners.find(address);
+    report.listeners.push_back(listener != nullptr ? listener->bound_text() : address);
+  }
+  return report;
+}
+
+std::string note_of(const Slot& slot) {
+  if (slot.state == SlotState::kBackoff)
+    return slot.failures == 1 ? "waits after a failed start"
+                              : fmt::format("waits after {} failed starts", slot.failures);
+  if (!slot.killed_because.empty()) return slot.killed_because;
+  if (!slot.retired_because.empty()) return slot.retired_because;
+  if (!slot.retirement_reason.empty()) return "wants to retire: " + slot.retirement_reason;
+  if (slot.program.kind == ProgramKind::kConnection)
+    return slot.program.client.empty() ? "serves a UNIX socket" : "serves " + slot.program.client;
+  return slot.program.status;
+}
+
+ipc::WorkerReport report_of(const Generation& generation, const Pool& pool, const Slot& slot, os::TimePoint now) {
+  const ipc::WorkerCounts counts = slot.cell != nullptr ? ipc::counts_of(*slot.cell) : ipc::WorkerCounts{};
+  return {.pool = pool.config->name,
+          .slot = slot.number,
+          .generation = generation.number,
+          .pid = slot.pid,
+          .state = std::string{kSlotStateText.text(slot.state)},
+          .age = slot.pid > 0 ? duration_cast<milliseconds>(now - slot.forked_at) : milliseconds{},
+          .connections = counts.connections,
+          .open_connections = counts.open_connections,
+          .requests = counts.requests,
+          .note = note_of(slot)};
+}
+
+}  // namespace
+
+std::vector<ipc::PoolReport> report_pools(const Supervisor& supervisor, const net::ListenerSet& listeners,
+                                          const std::string& only, os::TimePoint now) {
+  std::vector<ipc::PoolReport> reports;
+  for (const Generation* generation : in_order(supervisor)) {
+    for (const Pool& pool : generation->pools) {
+      if (!only.empty() && pool.config->name != only) continue;
+      auto report = std::ranges::find(reports, pool.config->name, &ipc::PoolReport::name);
+      if (report == reports.end())
+        report = reports.insert(reports.end(), begin_report(supervisor, *generation, pool, listeners, now));
+      for (const Slot& slot : pool.slots) count(*generation, slot, *report);
+    }
+  }
+  return reports;
+}
+
+std::vector<ipc::WorkerReport> report_workers(const Supervisor& supervisor, const std::string& only,
+                                              os::TimePoint now) {
+  std::vector<ipc::WorkerReport> reports;
+  for (const Generation* generation : in_order(supervisor)) {
+    for (const Pool& pool : generation->pools) {
+      if (!only.empty() && pool.config->name != only) continue;
+      for (const Slot& slot : pool.slots)
+        if (slot.state != SlotState::kVacant) reports.push_back(report_of(*generation, pool, slot, now));
+    }
+  }
+  std::ranges::stable_sort(reports, {}, &ipc::WorkerReport::pool);
+  return reports;
+}
+
+ipc::ConfigReport report_config(const config::Config& config) {
+  ipc::ConfigReport report{.files = config.sources, .values = {}};
+  for (config::EffectiveValue& value : config::effective_values(config)) {
+    const bool is_written = !value.position.file.empty();
+    report.values.push_back({.name = std::move(value.name),
+                             .value = std::move(value.value),
+                             .origin = is_written ? config::to_text(value.position) : std::string{}});
+  }
+  return report;
+}
+
+}  // namespace prong::master
