@@ -20,7 +20,7 @@ namespace {
 
 using namespace prong;
 using namespace prong::ctl;
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 // Between the two looks from which `status` works out rates.
 constexpr std::chrono::milliseconds kRateTime{500};

@@ -13,7 +13,7 @@
 namespace prong::ctl {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 // What a daemon says is not trusted to have a shape: these give something for everything.
 const Json& member(const Json& object, const char* name) {

@@ -12,10 +12,10 @@
 namespace prong::ctl {
 
 // Of a good answer. `earlier`: for status, the same answer a moment before, from which rates are worked out.
-[[nodiscard]] std::string to_text(ipc::ControlVerb verb, const nlohmann::json& result,
-                                  const std::optional<nlohmann::json>& earlier);
+[[nodiscard]] std::string to_text(ipc::ControlVerb verb, const nlohmann::ordered_json& result,
+                                  const std::optional<nlohmann::ordered_json>& earlier);
 
 // Of an answer that says no: the details, each in a line, then message and hint.
-[[nodiscard]] std::string failure_text(const nlohmann::json& error);
+[[nodiscard]] std::string failure_text(const nlohmann::ordered_json& error);
 
 }  // namespace prong::ctl

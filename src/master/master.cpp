@@ -89,10 +89,8 @@ ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {
 
 // The first half of a boot or a reload. False: it failed, was told, and nothing has changed.
 bool Master::begin(Planned planned, const Current& current, StartPatience patience) {
+  if (planned.diagnostics.empty()) prepare_control(planned);
   Prepared prepared = prepare(std::move(planned), current, listeners_, access_logs_);
-  if (prepared.errors.empty())
-    if (auto ready = control_.prepare(prepared.plan.config->control); !ready)
-      prepared.errors.push_back(ready.error().text());
   if (!prepared.errors.empty()) {
     for (const std::string& error : prepared.errors) log::error("{}", error);
     const std::string reason =
@@ -111,6 +109,16 @@ bool Master::begin(Planned planned, const Current& current, StartPatience patien
   raising_ = &supervisor_.raise(raising_plan_, std::move(prepared.log), patience);
   accept_modes_.prepare(*raising_, serving_);
   return true;
+}
+
+// A failure becomes a diagnostic, so that nothing else is bound or opened.
+void Master::prepare_control(Planned& planned) {
+  auto prepared = control_.prepare(planned.plan.config->control);
+  if (prepared) return;
+  const config::Position* const written = planned.plan.config->position_of("control.socket");
+  planned.diagnostics.push_back({.position = written != nullptr ? *written : config::Position{},
+                                 .message = std::move(prepared.error().message),
+                                 .hint = std::move(prepared.error().hint)});
 }
 
 // One turn of the loop; false when there is nothing left to do.

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ from pathlib import Path
 
 import pytest
 
-from limits import LIMIT, PRONGD, SCALE, TRIAL, is_sanitized
+from limits import LIMIT, PRONGCTL, PRONGD, SCALE, TRIAL, is_sanitized
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 DESCRIPTORS_PER_WORKER = 1  # what the master holds for each: a channel
@@ -465,6 +466,12 @@ class Daemon:
         extra = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
         env = {key: value for key, value in os.environ.items()
                if key in ("PATH", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
+        # Each daemon has a runtime directory of its own, as systemd would make it. A short name: the path of a socket has
+        # at most 107 bytes.
+        self.runtime_directory = session.folder / f"r{len(session.daemons)}"
+        self.runtime_directory.mkdir(exist_ok=True)
+        self.runtime_directory.chmod(0o777)
+        env["RUNTIME_DIRECTORY"] = str(self.runtime_directory)
         env.update(environment or {})
         # A session of its own, as under a service manager: the facts about orphaned process groups are the same.
         self.popen = subprocess.Popen([*wrapper, program, *arguments], stdin=stdin, stdout=subprocess.PIPE,
@@ -546,6 +553,26 @@ class Daemon:
         """Ends a worker; its obituary is announced."""
         self.expect(rf"pid={pid}: killed by signal {int(number)}\b")
         os.kill(pid, number)
+
+    def control(self, *arguments, user=None):
+        """Runs prongctl against this daemon; returns the CompletedProcess with texts."""
+        extra = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
+        env = {key: value for key, value in os.environ.items() if key in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
+        done = subprocess.run([PRONGCTL, *map(str, arguments)], capture_output=True, text=True, timeout=LIMIT,
+                              env=env | {"RUNTIME_DIRECTORY": str(self.runtime_directory)}, cwd="/",
+                              stdin=subprocess.DEVNULL, check=False, **extra)
+        assert not SANITIZER.search(done.stdout + done.stderr), done.stdout + done.stderr
+        return done
+
+    def ask(self, *arguments):
+        """The result of a verb that must succeed, as `prongctl --json` prints it."""
+        done = self.control("--json", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)["result"]
+
+    def control_socket(self):
+        """The path of its control socket."""
+        return str(self.runtime_directory / "control.sock")
 
     def write_config(self, text):
         self.config_path.write_text(text)
@@ -653,6 +680,9 @@ class Daemon:
         names = {"@" + match[1] for match in self.log.find(r"listening on unix:@(\S+) for pool")}
         left = (names | paths) & unix_names()
         assert not left, f"UNIX sockets still there: {left}"
+
+    def check_control_socket(self):
+        assert not os.path.exists(self.control_socket()) or self.popen.returncode < 0, "the control socket stayed"
 
     def end_by_force(self):
         """After a failure: nothing stays behind, whatever it was."""
@@ -792,6 +822,7 @@ class Session:
             daemon.read_to_end()
             daemon.check_log()
             daemon.check_ports()
+            daemon.check_control_socket()
         self._end_helpers()
         shutil.rmtree(self.folder)
 

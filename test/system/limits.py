@@ -14,6 +14,10 @@ PRONGD = os.environ.get("PRONGD", str(TOP / "build/opt/src/main/prongd"))
 TRIAL = str(Path(PRONGD).parents[2] / "test/trial/prongd-trial")
 
 
+# What asks it.
+PRONGCTL = str(Path(PRONGD).parents[1] / "ctl/prongctl")
+
+
 @functools.cache
 def is_sanitized():
     """Whether the binary under test is an address sanitizer build: slower, and its memory figures say nothing."""

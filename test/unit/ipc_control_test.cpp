@@ -1,0 +1,132 @@
+// The control protocol: what a client may send, and what is made of everything else.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+#include "ipc/control.hpp"
+#include "ipc/control_place.hpp"
+
+// Fields that are not named have their defaults, which is meant.
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+namespace prong::ipc {
+namespace {
+
+std::string error_of(const std::string& line) {
+  const auto request = parse_control_request(line);
+  return request ? "good" : request.error().text();
+}
+
+std::vector<std::string> folders(const std::vector<ControlPlace>& places) {
+  std::vector<std::string> names;
+  for (const ControlPlace& place : places) names.push_back(place.folder);
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("every request is parsed back to what it was, whatever its verb") {
+  const ControlRequest request =
+      GENERATE(ControlRequest{.verb = ControlVerb::kVersion}, ControlRequest{.verb = ControlVerb::kStatus},
+               ControlRequest{.verb = ControlVerb::kStatus, .pool = "shop"},
+               ControlRequest{.verb = ControlVerb::kWorkers, .pool = "\"\n\\"},
+               ControlRequest{.verb = ControlVerb::kReload, .plan = true}, ControlRequest{.verb = ControlVerb::kReload},
+               ControlRequest{.verb = ControlVerb::kStop, .fast = true},
+               ControlRequest{.verb = ControlVerb::kScale, .pool = "shop", .count = 4'294'967'295U},
+               ControlRequest{.verb = ControlVerb::kRecycle, .pool = "shop", .worker = 0},
+               ControlRequest{.verb = ControlVerb::kRecycle, .pool = "shop"},
+               ControlRequest{.verb = ControlVerb::kReopenLogs}, ControlRequest{.verb = ControlVerb::kConfig});
+  const std::string line = to_line(request);
+  CHECK(line.find('\n') == line.size() - 1);
+  const auto parsed = parse_control_request(line);
+  REQUIRE(parsed.has_value());
+  CHECK(*parsed == request);
+}
+
+TEST_CASE("what is no JSON object of this version is refused with the reason") {
+  for (const char* line : {"", "\n", "x", "[]", "1", "null", "{", "{\"version\":1,\"verb\":\"status\"", "\xff\xfe",
+                           "{\"version\":1,\"verb\":\"status\"} {}"}) {
+    CAPTURE(line);
+    CHECK(error_of(line) == "the request is no JSON object; send one object in one line");
+  }
+  CHECK(error_of("{}") == "\"version\" is missing; this is 1");
+  for (const char* version : {"2", "0", "\"1\"", "1.0", "-1", "null", "[]", "99999999999999999999"}) {
+    CAPTURE(version);
+    CHECK_THAT(error_of(std::string{"{\"verb\":\"status\",\"version\":"} + version + "}"),
+               Catch::StartsWith("this daemon speaks version 1 of the control protocol"));
+  }
+}
+
+TEST_CASE("a request that is nested deeply is refused before it is built") {
+  const std::string deep(100'000, '[');
+  CHECK(error_of(deep) == "the request is nested too deep");
+  CHECK(error_of("{\"version\":1,\"verb\":" + deep + "}") == "the request is nested too deep");
+}
+
+TEST_CASE("unknown verbs and fields, missing ones and those of a wrong type are refused by name") {
+  const auto request = [](const std::string& rest) { return error_of("{\"version\":1," + rest + "}"); };
+  CHECK(request("\"pool\":\"a\"") == "\"verb\" is missing");
+  CHECK(request("\"verb\":1") == "\"verb\" must be a text");
+  CHECK(request("\"verb\":\"sta\\ntus\"") == "the verb \"sta\\ntus\" is not known");
+  CHECK(request("\"verb\":\"status\",\"pol\":\"a\"") == "the verb \"status\" has no field \"pol\"");
+  CHECK(request("\"verb\":\"status\",\"fast\":true") == "the verb \"status\" has no field \"fast\"");
+  CHECK(request("\"verb\":\"status\",\"pool\":1") == "\"pool\" must be a text");
+  CHECK(request("\"verb\":\"scale\",\"count\":1") == "\"pool\" is missing");
+  CHECK(request("\"verb\":\"scale\",\"pool\":\"a\"") == "\"count\" is missing");
+  for (const char* count : {"-1", "1.5", "4294967296", "\"1\"", "true", "null"}) {
+    CAPTURE(count);
+    CHECK(request(std::string{"\"verb\":\"scale\",\"pool\":\"a\",\"count\":"} + count) ==
+          "\"count\" must be a whole number that is not negative");
+  }
+  CHECK(request("\"verb\":\"stop\",\"fast\":1") == "\"fast\" must be true or false");
+}
+
+TEST_CASE("an answer is one line, good or not, also with bytes that are no UTF-8") {
+  const auto parsed = [](const ControlAnswer& answer) {
+    const std::string line = to_line(answer);
+    CHECK(line.find('\n') == line.size() - 1);
+    auto json = nlohmann::json::parse(line, nullptr, false);
+    REQUIRE(json.is_object());
+    CHECK(json["version"] == 1);
+    return json;
+  };
+  const auto failed = parsed(ControlFailure{.error = {.message = "no\n", .hint = "\xff"}, .details = {"a", "b"}});
+  CHECK(failed["ok"] == false);
+  CHECK(failed["error"]["message"] == "no\n");
+  CHECK(failed["error"]["hint"] == "\xEF\xBF\xBD");
+  CHECK(failed["error"]["details"] == nlohmann::json{"a", "b"});
+
+  const auto done = parsed(ControlDone{.text = "well"});
+  CHECK(done["ok"] == true);
+  CHECK(done["result"]["text"] == "well");
+
+  const auto status = parsed(DaemonReport{.state = "serving", .pools = {{.name = "shop", .wanted = 2}}});
+  CHECK(status["result"]["pools"][0]["workers"]["wanted"] == 2);
+  CHECK(status["result"]["pools"][0]["last_death"].is_null());
+  CHECK_FALSE(status["result"].contains("workers"));
+  const auto workers = parsed(DaemonReport{.workers = {{{.pool = "shop", .slot = 3}}}});
+  CHECK(workers["result"]["workers"][0]["slot"] == 3);
+  const auto values = parsed(ConfigReport{.values = {{.name = "a", .value = "1"}}});
+  CHECK(values["result"]["values"][0]["origin"] == "default");
+}
+
+TEST_CASE("the control socket is in the runtime directory, never in a home or at a relative path") {
+  using Folders = std::vector<std::string>;
+  CHECK(folders(own_control_places(
+            {.runtime_directory = "/run/a:/run/b", .user_directory = "/run/user/1", .uid = 0})) == Folders{"/run/a"});
+  CHECK(folders(own_control_places({.user_directory = "/run/user/1", .uid = 0})) == Folders{"/run/prongd"});
+  CHECK(folders(own_control_places({.user_directory = "/run/user/1", .uid = 1})) == Folders{"/run/user/1/prongd"});
+  CHECK(own_control_places({.uid = 1}).empty());
+  CHECK(own_control_places({.runtime_directory = "run", .user_directory = "user", .uid = 1}).empty());
+}
+
+TEST_CASE("a client asks its own daemon first, then the system's") {
+  using Folders = std::vector<std::string>;
+  CHECK(folders(control_places_to_ask({.user_directory = "/run/user/1", .uid = 1})) ==
+        Folders{"/run/user/1/prongd", "/run/prongd"});
+  CHECK(folders(control_places_to_ask({.uid = 1})) == Folders{"/run/prongd"});
+  CHECK(folders(control_places_to_ask({.uid = 0})) == Folders{"/run/prongd"});
+}
+
+}  // namespace prong::ipc
