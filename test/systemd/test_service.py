@@ -46,19 +46,24 @@ def test_a_reload_replaces_the_workers_under_the_same_master(service):
     master, before = service.master, service.workers()
     service.configure(pool(workers=3))
     service.container.run("systemctl", "reload", "prongd.service")
+    # systemctl has waited for the verdict.
+    assert len(service.workers() - before) >= 3
     wait_until(lambda: "3/3" in service.status, "the status of three workers")
     assert service.master == master
     wait_until(lambda: not before & service.workers(), "the old workers to leave")
     assert service.get() == "200"
 
 
-def test_a_bad_reload_is_told_in_journal_and_status_and_changes_nothing(service):
+def test_a_bad_reload_fails_is_told_in_journal_and_status_and_changes_nothing(service):
     service.configure(pool())
     service.start()
     master, before = service.master, service.workers()
     service.expect(r"reload|prongd.toml|wrokers|unknown")
     service.configure(pool().replace("workers", "wrokers"))
-    service.container.run("systemctl", "reload", "prongd.service", check=False)
+    assert service.container.status_of("systemctl", "reload", "prongd.service") != 0
+    told = service.container.run("journalctl", "-u", "prongd.service", "-t", "prongctl", "-o", "cat", "--no-pager")
+    assert re.search(r"prongd\.toml:4:1: error: unknown key \"wrokers\"", told), told
+    assert "prongctl: the reload failed; generation 1 goes on as before" in told
     wait_until(lambda: "failed" in service.status, "a status that says that the reload failed")
     line = service.wait_line(r"prongd\.toml:4:1\b.*wrokers")
     assert int(line["PRIORITY"]) <= 4
