@@ -144,7 +144,7 @@ def test_reload_waits_for_the_verdict_and_tells_what_changed(session):
     assert (done.returncode, done.stderr) == (0, "")
     assert "changed: pool files: workers 2 -> 3\n" in done.stdout
     assert done.stdout.endswith("reloaded: generation 2 serves\n")
-    assert len(daemon.workers(generation=2)) == 3
+    wait_until(lambda: len(daemon.workers(generation=2)) == 3, "the log of what has happened")
 
 
 def test_reload_of_a_bad_configuration_prints_every_error_and_fails(session):
@@ -287,7 +287,7 @@ def test_scale_changes_one_pool_until_the_next_reload(session):
         answer = client.ask(b'{"version":1,"verb":"scale","pool":"files","count":5000}\n')
     assert answer["error"]["message"] == "a pool has 1 to 1024 workers, and not 5000"
     daemon.reload()
-    assert len(daemon.workers(generation=2)) == 2
+    wait_until(lambda: len(daemon.workers(generation=2)) == 2, "2 workers again")
 
 
 def test_recycle_replaces_workers_one_by_one_and_never_has_fewer(session):
