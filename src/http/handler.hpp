@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@ namespace prong::http {
 using net::FileBody;
 using net::SharedText;
 
+struct EarlyAnswer;
 struct ProxyTrust;
 
 // One request that has arrived as far as the handler asked for. The views live until the handler returns.
@@ -44,6 +46,8 @@ struct Request {
   const ProxyTrust* proxies = nullptr;  // the peer is a proxy that is trusted: for origin_of() (http/origin.hpp)
   // Names the connection to whoever owns it: where an answer that comes later belongs.
   std::uint64_t connection = 0;
+  // For an application that wants bytes sent before it returns. nullptr: it cannot be done, as on the I/O thread.
+  EarlyAnswer* early = nullptr;
 };
 
 // A body that is made while it is sent. The session asks for more only when little of it waits (back-pressure).
@@ -87,6 +91,17 @@ struct Response {
   bool has_server_field = false;  // the headers say Server: the session does not
   ResponseHeaders headers = {};
   Body body = {};
+};
+
+// An answer that is sent while its handler goes on. Once it has begun, what the handler returns is not looked at, and
+// an exception cuts the connection.
+struct EarlyAnswer {
+  bool has_begun = false;
+  // Once. Of the body, which write() gives, only the size is said, if it is known.
+  std::function<void(Response head, std::optional<std::uint64_t> size)> begin = {};
+  // The bytes are on their way when it returns, whatever the handler does then; it waits for a client that is too far
+  // behind. False: nobody wants them any more.
+  std::function<bool(std::string_view bytes)> write = {};
 };
 
 // The answer will be given to Session::answer(); until then the connection reads no further request.

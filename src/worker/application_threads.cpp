@@ -10,6 +10,8 @@
 namespace prong::worker {
 namespace {
 
+using State = http::BodySource::State;
+
 constexpr std::uint16_t kInternalError = 500;
 // What belongs to no connection any more. The keys of connections begin above 32 bits.
 constexpr std::uint64_t kNobody = 0;
@@ -213,10 +215,44 @@ ApplicationThreads::News ApplicationThreads::serve(std::size_t thread, Job job) 
           .is_last = true};
 }
 
+// An answer whose body crosses to the I/O thread piece by piece.
+struct ApplicationThreads::Sending {
+  ApplicationThreads* threads;
+  std::uint64_t connection;
+  BodyPipe::Tell tell;
+  std::shared_ptr<BodyPipe> pipe = {};  // once it has begun
+
+  void begin(http::Response head, std::optional<std::uint64_t> size) {
+    own(head);
+    pipe = std::make_shared<BodyPipe>(threads->room_);
+    head.body = make_reader(pipe, size);
+    threads->tell({.connection = connection, .answer = std::move(head)});
+  }
+};
+
 ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, std::uint64_t connection,
                                                     http::OwnedRequest request) {
   News news{.connection = connection};
-  http::Answer answer = call(*handlers_[thread], request.view(), news.failure);
+  Sending sending{
+      .threads = this,
+      .connection = connection,
+      .tell = {.more = [this, connection] { tell({.connection = connection}); },
+               .no_file = [this, connection](
+                              std::string why) { tell({.connection = connection, .warning = std::move(why)}); }}};
+  http::EarlyAnswer early;
+  early.begin = [&](http::Response head, std::optional<std::uint64_t> size) {
+    early.has_begun = true;
+    sending.begin(std::move(head), size);
+  };
+  early.write = [&](std::string_view bytes) { return sending.pipe->write(bytes, sending.tell); };
+  http::Request view = request.view();
+  view.early = &early;
+  http::Answer answer = call(*handlers_[thread], view, news.failure);
+  if (early.has_begun) {
+    sending.pipe->finish(news.failure.empty() ? State::kEnd : State::kFailed, sending.tell);
+    news.is_last = true;
+    return news;
+  }
   auto* const response = std::get_if<http::Response>(&answer);
   if (response == nullptr) {
     answer = http::error_response(kInternalError);
@@ -227,14 +263,8 @@ ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, std::uin
   auto* const body = std::get_if<std::unique_ptr<http::BodySource>>(&made.body);
   if (body != nullptr) {
     const std::unique_ptr<http::BodySource> source = std::move(*body);
-    const auto pipe = std::make_shared<BodyPipe>(room_);
-    made.body = make_reader(pipe, source->size());
-    news.answer = std::move(made);
-    tell(std::exchange(news, {.connection = connection}));
-    news.failure = pipe->fill(
-        *source, {.more = [this, connection] { tell({.connection = connection}); },
-                  .no_file = [this, connection](
-                                 std::string why) { tell({.connection = connection, .warning = std::move(why)}); }});
+    sending.begin(std::move(made), source->size());
+    news.failure = sending.pipe->fill(*source, sending.tell);
     // There is no news then but that the thread is free.
   } else {
     news.answer = std::move(made);

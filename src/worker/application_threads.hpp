@@ -110,6 +110,7 @@ class ApplicationThreads final : public http::Handler {
   [[nodiscard]] News serve(std::size_t thread, Job job);
   [[nodiscard]] News answer(std::size_t thread, std::uint64_t connection, http::OwnedRequest request);
   void tell(News news);
+  struct Sending;
 
   std::vector<std::unique_ptr<http::Handler>> handlers_;  // one for each thread; none of a pool of streams
   std::unique_ptr<app::StreamHandler> streams_;           // nullptr: the pool speaks HTTP

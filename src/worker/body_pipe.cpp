@@ -57,14 +57,27 @@ std::string BodyPipe::fill(http::BodySource& source, const Tell& tell) {
     } catch (...) {
       failure = "an exception that is no std::exception";
     }
-    if (const auto stored = store(part); !stored) {
-      tell.no_file(stored.error().text());
-      wait_for_memory(part);
-    }
+    keep(part, tell);
     if (publish(state)) tell.more();
     if (state == State::kEnd || state == State::kFailed) return failure;
   }
   return {};
+}
+
+bool BodyPipe::write(std::string_view bytes, const Tell& tell) {
+  while (!bytes.empty()) {
+    const std::optional<std::size_t> room = wait_for_room();
+    if (!room) return false;
+    const std::string_view part = bytes.substr(0, *room);
+    keep(part, tell);
+    if (publish(State::kMore)) tell.more();
+    bytes.remove_prefix(part.size());
+  }
+  return true;
+}
+
+void BodyPipe::finish(State state, const Tell& tell) {
+  if (publish(state)) tell.more();
 }
 
 std::size_t BodyPipe::memory_left() const {
@@ -87,6 +100,13 @@ std::optional<std::size_t> BodyPipe::wait_for_room() {
   return memory_left() > 0 ? memory_left() : file_left();
 }
 
+void BodyPipe::keep(std::string_view part, const Tell& tell) {
+  const auto stored = store(part);
+  if (stored) return;
+  tell.no_file(stored.error().text());
+  wait_for_memory(part);
+}
+
 // Where there is room now, which may be more than the part was made for. The error: it is nowhere.
 Result<void> BodyPipe::store(std::string_view part) {
   {
@@ -98,7 +118,7 @@ Result<void> BodyPipe::store(std::string_view part) {
     }
     is_writing_ = true;
   }
-  auto written = write(part);
+  auto written = write_to_file(part);
   os::UniqueFd done;  // closed without the lock
   const std::lock_guard lock(mutex_);
   is_writing_ = false;
@@ -112,7 +132,7 @@ Result<void> BodyPipe::store(std::string_view part) {
 }
 
 // Without the lock: the I/O thread leaves the file alone behind written_, and does not close it meanwhile.
-Result<void> BodyPipe::write(std::string_view part) {
+Result<void> BodyPipe::write_to_file(std::string_view part) {
   if (!file_.valid()) {
     auto file = os::open_unnamed_file(room_.directory);
     if (!file) return failure(std::move(file.error()));

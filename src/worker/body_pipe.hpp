@@ -43,6 +43,12 @@ class BodyPipe {
   // or empty.
   [[nodiscard]] std::string fill(http::BodySource& source, const Tell& tell);
 
+  // The same for bytes that come one after the other, from write() to finish(); not together with fill(). False: nobody
+  // wants any more.
+  [[nodiscard]] bool write(std::string_view bytes, const Tell& tell);
+  // kEnd or kFailed.
+  void finish(http::BodySource::State state, const Tell& tell);
+
   // On the I/O thread. What is in the file is read in bounded pieces, as a rule from the page cache; an error is the
   // disk's, and the body cannot go on.
   [[nodiscard]] Result<http::BodySource::State> read(std::string& into, std::size_t most);
@@ -51,8 +57,9 @@ class BodyPipe {
 
  private:
   [[nodiscard]] std::optional<std::size_t> wait_for_room();
+  void keep(std::string_view part, const Tell& tell);
   [[nodiscard]] Result<void> store(std::string_view part);
-  [[nodiscard]] Result<void> write(std::string_view part);
+  [[nodiscard]] Result<void> write_to_file(std::string_view part);
   void wait_for_memory(std::string_view part);
   [[nodiscard]] bool publish(http::BodySource::State state);
   [[nodiscard]] Result<void> read_file(std::string& into, std::size_t most, std::unique_lock<std::mutex>& lock);

@@ -2,6 +2,7 @@
 application can get wrong, in all three concurrency models. The applications are in wsgi/conform.py; those that keep
 the rules run inside wsgiref.validate, which holds the server to them too."""
 
+import contextlib
 import json
 import os
 import re
@@ -180,6 +181,55 @@ def test_close_is_called_once_however_the_answer_ends(session, concurrency):
     assert sorted(closed) == ["sized_with_close", "slow_parts", "with_close", "with_close"]
     get(address, "/close_fails")
     daemon.wait("output: OSError: close failed")
+
+
+WRITES_EARLY = """
+import os
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/next":
+        start_response("200 OK", [])
+        return [b"fine"]
+    headers = [("Content-Length", "18")] if path == "/sized" else []
+    write = start_response("200 OK", headers)
+    write(b"first ")
+    with open(os.path.join(os.environ["FOLDER"], "go_on"), "rb") as go_on:
+        told = go_on.read()
+    write(told + b" ")
+    if path == "/fails":
+        raise ValueError("after write()")
+    return (part for part in [b"", b"third", b""])
+"""
+
+
+@pytest.mark.parametrize("concurrency", ["thread", "process"])
+@pytest.mark.parametrize("path", ["/chunked", "/sized", "/fails"])
+def test_what_is_written_is_at_the_client_while_the_application_goes_on(session, concurrency, path):
+    (session.folder / "early.py").write_text(WRITES_EARLY)
+    os.mkfifo(session.folder / "go_on")
+    daemon, address = start(session, concurrency, app="early", path=[str(session.folder)],
+                            env={"FOLDER": str(session.folder)})
+    with Connection(address) as connection:
+        connection.request(path)
+        seen = b""
+        while b"first " not in seen:
+            seen += connection.socket.recv(4096)
+        assert b"third" not in seen
+        (session.folder / "go_on").write_bytes(b"second")  # for which the application has waited
+        if path == "/fails":
+            daemon.expect("a request failed: ValueError: after write")
+            with contextlib.suppress(ConnectionResetError):
+                for part in iter(lambda: connection.socket.recv(4096), b""):
+                    seen += part
+            assert not seen.endswith(b"0\r\n\r\n")  # cut, so that nobody takes it for whole
+            daemon.wait("a request failed: ValueError: after write")
+            return
+        end = b"third" if path == "/sized" else b"0\r\n\r\n"
+        while not seen.endswith(end):
+            seen += connection.socket.recv(4096)
+        assert b"second " in seen and b"third" in seen
+        assert connection.get("/next").body == b"fine"
 
 
 @pytest.mark.parametrize("concurrency", MODELS)

@@ -222,6 +222,85 @@ TEST_CASE("a body that fails or throws while it is made breaks the connection of
   CHECK(throws.session.broken());
 }
 
+TEST_CASE("an answer that begins early is sent while its handler goes on") {
+  std::latch first_was_seen(1);
+  Running threads(1, [&](const Request& request) -> Answer {
+    request.early->begin(Response{.status = 202}, std::nullopt);
+    CHECK(request.early->has_begun);
+    CHECK(request.early->write("first "));
+    first_was_seen.wait();
+    CHECK(request.early->write("second"));
+    return Response{.status = 500, .body = std::string("not looked at")};
+  });
+  Client client(threads);
+  std::string said = test::converse(client.session, kGet);
+  bool is_last = false;
+  while (!is_last) {
+    for (ApplicationThreads::News& news : threads.wait()) {
+      if (news.answer) client.session.answer(std::move(*news.answer));
+      is_last = is_last || news.is_last;
+    }
+    said += test::drain(client.session);
+    if (said.contains("first ") && !said.contains("second") && !first_was_seen.try_wait()) {
+      CHECK_FALSE(threads->has_free_thread());
+      first_was_seen.count_down();
+    }
+  }
+  said += test::drain(client.session);
+  CHECK(test::answers_in(said).at(0).status == 202);
+  CHECK(test::answers_in(said).at(0).body == "first second");
+  CHECK(client.session.phase() == http::Phase::kIdle);
+}
+
+TEST_CASE("an early answer whose size is said is whole with it, and cut when it stays shorter") {
+  Running threads(1, [](const Request& request) -> Answer {
+    request.early->begin(Response{}, 5);
+    if (request.path != "/short") CHECK(request.early->write("exact and more"));
+    return Response{};
+  });
+  Client whole(threads);
+  CHECK(test::answers_in(whole.ask(kGet)).at(0).body == "exact");
+  Client is_short(threads);
+  (void)is_short.ask("GET /short HTTP/1.1\r\nHost: h\r\n\r\n");
+  CHECK(is_short.session.broken());
+}
+
+TEST_CASE("a handler that throws after its answer has begun breaks the connection off and tells why") {
+  Running threads(1, [](const Request& request) -> Answer {
+    request.early->begin(Response{}, std::nullopt);
+    CHECK(request.early->write("begun"));
+    throw std::runtime_error("thrown later");
+  });
+  Client client(threads);
+  (void)client.ask(kGet);
+  CHECK(client.session.broken());
+  while (client.failures.empty())
+    for (const ApplicationThreads::News& news : threads.wait())
+      if (!news.failure.empty()) client.failures.push_back(news.failure);
+  CHECK(client.failures == std::vector<std::string>{"thrown later"});
+}
+
+TEST_CASE("a handler learns that nobody wants its early answer any more, and waits for nobody") {
+  std::atomic<bool> was_told = false;
+  Running threads(1, [&](const Request& request) -> Answer {
+    request.early->begin(Response{}, std::nullopt);
+    while (request.early->write(std::string(700, 'x'))) {
+    }
+    was_told = true;
+    return Response{};
+  });
+  {
+    Client gone(threads);
+    gone.session.receive(test::bytes_of(kGet));
+    for (ApplicationThreads::News& news : threads.wait())
+      if (news.answer) gone.session.answer(std::move(*news.answer));
+  }
+  bool is_last = false;
+  while (!is_last)
+    for (const ApplicationThreads::News& news : threads.wait()) is_last = is_last || news.is_last;
+  CHECK(was_told);
+}
+
 TEST_CASE("a thread that makes a body for a client who is gone is free again") {
   Running threads(1, [](const Request& request) -> Answer {
     if (request.path == "/")

@@ -47,13 +47,6 @@ std::string_view part_of(PyObject* part) {
   throw PythonError{report_exception()};
 }
 
-http::Response head_of(Started& started) {
-  http::Response response{
-      .status = started.status, .has_server_field = started.has_server, .headers = std::move(started.headers)};
-  started.sent = true;
-  return response;
-}
-
 // A body of which only the size is said: the answer to HEAD.
 class NoBody final : public http::BodySource {
  public:
@@ -239,6 +232,15 @@ http::Response answer_of_iterable(std::unique_ptr<Iterable> result, std::unique_
   return response;
 }
 
+// The rest of an answer whose beginning write() has sent.
+void send_rest(const Iterable& result, Started& started) {
+  const Ref iterator{PyObject_GetIter(result.get())};
+  if (!iterator) throw PythonError{report_exception()};
+  while (const Ref part{PyIter_Next(iterator.get())})
+    if (!send_early(started, part_of(part.get()))) return;
+  if (PyErr_Occurred() != nullptr) throw PythonError{report_exception()};
+}
+
 }  // namespace
 
 net::SharedText Lent::lend(Ref bytes) {
@@ -263,6 +265,13 @@ void Lent::release() {
 }
 
 http::Response make_answer(Ref result, std::unique_ptr<Started> started, Ref callable, const AnswerContext& context) {
+  if (started->sent) {
+    const Iterable kept{std::move(result)};
+    send_rest(kept, *started);
+    StartResponseType::release(callable.get());
+    return {};
+  }
+  started->early = nullptr;  // it ends with the call
   // Exactly these: what is derived from them may have a close().
   const PyTypeObject* const type = Py_TYPE(result.get());
   if (type == &PyList_Type || type == &PyTuple_Type) {

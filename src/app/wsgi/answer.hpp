@@ -38,7 +38,8 @@ struct AnswerContext {
 };
 
 // With the lock. `result` is what the application returned, `started` what it told `callable`, which is released when
-// it cannot be called any more. Throws PythonError, with the result's close() called.
+// it cannot be called any more, or by the caller after a PythonError, with the result's close() called. Once write()
+// has sent something the rest is sent too, and nothing is in the answer.
 [[nodiscard]] http::Response make_answer(Ref result, std::unique_ptr<Started> started, Ref callable,
                                          const AnswerContext& context);
 

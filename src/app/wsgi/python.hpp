@@ -81,6 +81,17 @@ class Locked {
   Locked& operator=(const Locked&) = delete;
   ~Locked();
 };
+// Gives the lock up, and takes it again at its end: for what may wait, inside a call from Python.
+class Unlocked {
+ public:
+  Unlocked() : state_(PyEval_SaveThread()) {}
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+  ~Unlocked() { PyEval_RestoreThread(state_); }
+
+ private:
+  PyThreadState* state_;
+};
 // On the main thread, which holds the lock: gives it up until restore_main_thread().
 void release_main_thread();
 void restore_main_thread();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <exception>
 #include <string_view>
 #include <utility>
 
@@ -156,6 +157,20 @@ bool start(PyObject* status, PyObject* headers, PyObject* exc_info, Started& sta
   return true;
 }
 
+bool write_bytes(Started& started, std::string_view bytes) {
+  if (started.early == nullptr || bytes.empty()) {
+    started.written += bytes;
+    return true;
+  }
+  try {
+    (void)send_early(started, bytes);  // an application whose client is gone ends as it likes
+    return true;
+  } catch (const std::exception& exception) {
+    PyErr_SetString(PyExc_RuntimeError, exception.what());
+    return false;
+  }
+}
+
 PyObject* write_method(PyObject* self, PyObject* data) {
   Started* const started = started_of(self);
   if (started == nullptr) {
@@ -166,7 +181,7 @@ PyObject* write_method(PyObject* self, PyObject* data) {
     PyErr_Format(PyExc_TypeError, "write() takes bytes, not %R", data);
     return nullptr;
   }
-  started->written += bytes_view(data);
+  if (!write_bytes(*started, bytes_view(data))) return nullptr;
   Py_INCREF(Py_None);
   return Py_None;
 }
@@ -206,6 +221,20 @@ void destroy(PyObject* self) {
 }
 
 }  // namespace
+
+http::Response head_of(Started& started) {
+  http::Response response{
+      .status = started.status, .has_server_field = started.has_server, .headers = std::move(started.headers)};
+  started.sent = true;
+  return response;
+}
+
+bool send_early(Started& started, std::string_view bytes) {
+  const std::optional<std::uint64_t> size = started.content_length;
+  if (!started.sent) started.early->begin(head_of(started), size);
+  const Unlocked unlocked;
+  return started.early->write(bytes);
+}
 
 StartResponseType StartResponseType::create() {
   static std::array<PyType_Slot, 3> slots{

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "app/wsgi/python.hpp"
 #include "http/handler.hpp"
@@ -19,8 +20,15 @@ struct Started {
   http::ResponseHeaders headers = {};
   bool has_server = false;  // a field of that name is among them
   std::optional<std::uint64_t> content_length = {};
-  std::string written = {};  // by write(), not taken yet
+  std::string written = {};            // by write(), not taken yet
+  http::EarlyAnswer* early = nullptr;  // to which write() gives its bytes; nullptr: they wait for those that follow
 };
+
+// Of what was said so far; from then on it is sent.
+[[nodiscard]] http::Response head_of(Started& started);
+// Where there is an early answer: the head, if it is not out yet, and the bytes. With the lock, which is given up while
+// it waits for the client. False: nobody wants any more.
+[[nodiscard]] bool send_early(Started& started, std::string_view bytes);
 
 class StartResponseType {
  public:

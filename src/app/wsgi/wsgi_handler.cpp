@@ -62,7 +62,8 @@ http::Answer WsgiHandler::handle(const http::Request& request) {
     return call(request);
   } catch (const PythonError& error) {
     // Whoever made the exception has told the operator.
-    if (error.page() == nullptr || !is_from_this_machine(request)) throw;
+    const bool is_out = request.early != nullptr && request.early->has_begun;
+    if (error.page() == nullptr || is_out || !is_from_this_machine(request)) throw;
     return page_of(*error.page());
   }
 }
@@ -71,15 +72,22 @@ http::Answer WsgiHandler::call(const http::Request& request) {
   host_->lent.release();
   const Ref environ = environs_->build(request);
   auto started = std::make_unique<Started>();
+  started->early = request.early;
   Ref callable = host_->start_responses.make(*started);
   Ref result{PyObject_CallFunctionObjArgs(host_->application.get(), environ.get(), callable.get(), nullptr)};
   if (!result) {
     StartResponseType::release(callable.get());
     throw PythonError{report_exception()};
   }
-  return make_answer(
-      std::move(result), std::move(started), std::move(callable),
-      {.file_wrappers = &host_->file_wrappers, .lent = &host_->lent, .is_head = request.method == "HEAD"});
+  const Ref kept = Ref::borrowed(callable.get());
+  try {
+    return make_answer(
+        std::move(result), std::move(started), std::move(callable),
+        {.file_wrappers = &host_->file_wrappers, .lent = &host_->lent, .is_head = request.method == "HEAD"});
+  } catch (...) {
+    StartResponseType::release(kept.get());  // the application may have kept it
+    throw;
+  }
 }
 
 std::optional<os::TimePoint> WsgiHandler::do_housekeeping(os::TimePoint now) {
