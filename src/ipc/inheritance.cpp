@@ -92,6 +92,7 @@ std::string encode(const ExecRecord& record) {
   writer.descriptor(inheritance.access_log_fd);
   writer.descriptor(inheritance.scoreboard_fd);
   writer.number(inheritance.cell_number);
+  writer.descriptor(inheritance.stack_fd);
   writer.text(record.config);
   writer.descriptor(record.log_fd);
   writer.number(record.log_target);
@@ -126,6 +127,7 @@ Result<ExecRecord> decode(std::string_view bytes) {
   inheritance.access_log_fd = reader.descriptor();
   inheritance.scoreboard_fd = reader.descriptor();
   inheritance.cell_number = reader.number();
+  inheritance.stack_fd = reader.descriptor();
   record.config = reader.text();
   record.log_fd = reader.descriptor();
   record.log_target = reader.number();
@@ -139,7 +141,8 @@ Result<ExecRecord> decode(std::string_view bytes) {
 
 std::vector<int> descriptors_of(const ExecRecord& record) {
   const Inheritance& inheritance = record.inheritance;
-  std::vector<int> all{inheritance.channel_fd, inheritance.access_log_fd, inheritance.scoreboard_fd, record.log_fd};
+  std::vector<int> all{inheritance.channel_fd, inheritance.access_log_fd, inheritance.scoreboard_fd,
+                       inheritance.stack_fd, record.log_fd};
   for (const InheritedListener& listener : inheritance.listeners) all.push_back(listener.fd);
   std::erase_if(all, [](int fd) { return fd < 0; });
   return all;

@@ -41,6 +41,9 @@ struct Inheritance {
   // and the value of NOTIFY_SOCKET (sd_notify(3)) of a program that says itself when it is ready (empty: none).
   int stderr_fd = -1;
   std::string notify_address = {};
+  // Of pools whose workers become an interpreter: the file to which that writes what Python code it was running when it
+  // dies of a signal (master/python_stack.hpp). -1: none.
+  int stack_fd = -1;
   // Of pools that run programs: the soft limit of descriptors that the master was started with, before it raised its
   // own.
   std::size_t descriptor_limit = 0;  // 0: it stays

@@ -39,6 +39,7 @@ struct Program {
   os::NotifySocket notify;
   std::uint64_t notify_key = 0;
   std::string status;                      // what it said last about itself
+  os::UniqueFd stack;                      // of an interpreter: what it writes when it dies (python_stack.hpp)
   std::optional<os::TimePoint> ready_due;  // it is ready when it is still there
 };
 

@@ -59,6 +59,7 @@ Obituary write_obituary(const Death& death) {
   if (death.counts.open_connections > 0 && death.program == ProgramKind::kNone)
     obituary.text += fmt::format(", {} connections open", death.counts.open_connections);
   if (const std::string cause = cause_of(death); !cause.empty()) obituary.text += fmt::format("; {}", cause);
+  if (!death.python_stack.empty()) obituary.text += fmt::format("; in {}", death.python_stack);
   return obituary;
 }
 

@@ -27,6 +27,8 @@ struct Death {
   ProgramKind program = ProgramKind::kNone;
   std::string client = {};  // kConnection: the address that it served; empty for a UNIX socket
   int asked_by = 0;         // the signal by which the master asked it to stop; 0: it did not
+  // Of an interpreter that died of a signal: the innermost of its Python code (python_stack.hpp). Empty: not known.
+  std::string python_stack = {};
 };
 
 struct Obituary {

@@ -300,7 +300,8 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
                     .retired_because = slot.retired_because,
                     .program = slot.program.kind,
                     .client = slot.program.client,
-                    .asked_by = slot.program.asked_by};
+                    .asked_by = slot.program.asked_by,
+                    .python_stack = log_python_stack(place)};
   const Obituary obituary = write_obituary(death);
   log::write(obituary.level, subject(place), obituary.text);
   note_death(place, obituary, now);

@@ -163,6 +163,7 @@ class Supervisor {
   void read_output(const Place& place, os::TimePoint now);
   void resume_output(const Place& place, os::TimePoint now);
   static void log_output(const Place& place, const std::vector<std::string>& lines);
+  [[nodiscard]] static std::string log_python_stack(const Place& place);
   void read_notices(const Place& place, os::TimePoint now);
   // Programs for one connection each in all pools of this name, of one client's address if one is given.
   [[nodiscard]] std::size_t programs_in(const std::string& pool, const std::string* client) const;

@@ -10,7 +10,9 @@
 #include "base/escape.hpp"
 #include "log/log.hpp"
 #include "master/program_notice.hpp"
+#include "master/python_stack.hpp"
 #include "master/supervisor.hpp"
+#include "os/bounded_file.hpp"
 #include "os/process.hpp"
 #include "os/signals.hpp"
 
@@ -37,6 +39,12 @@ Result<os::UniqueFd> Supervisor::open_program_ends(const Place& place, ipc::Inhe
   if (!key) return failure(std::move(key.error()));
   program.output_key = *key;
   inheritance.stderr_fd = pipe->writer.get();
+  if (exec == nullptr) {
+    auto stack = os::make_bounded_file("prongd-python-stack", PythonStack::kMostBytes);
+    if (!stack) return failure(std::move(stack.error()));
+    program.stack = std::move(*stack);
+    inheritance.stack_fd = program.stack.get();
+  }
   if (exec != nullptr && exec->style == config::ExecStyle::kListener && !exec->ready) {
     auto notify = os::NotifySocket::create();
     if (!notify) return failure(std::move(notify.error()));
@@ -131,6 +139,21 @@ void Supervisor::resume_output(const Place& place, os::TimePoint now) {
 void Supervisor::log_output(const Place& place, const std::vector<std::string>& lines) {
   for (const std::string& line : lines)
     log::write(log::Level::kInfo, subject(place), fmt::format("output: {}", escaped(line, line.size(), Quotes::kKeep)));
+}
+
+// What the interpreter was at, from its last words: a line for each of theirs, and for the obituary the innermost.
+std::string Supervisor::log_python_stack(const Place& place) {
+  const Program& program = place.slot->program;
+  if (!program.stack.valid()) return {};
+  auto text = os::read_bounded_file(program.stack.get(), PythonStack::kMostBytes);
+  if (!text) {
+    log::write(log::Level::kWarn, subject(place), fmt::format("cannot read its Python stack: {}", text.error().text()));
+    return {};
+  }
+  const PythonStack stack = parse_python_stack(*text);
+  for (const std::string& line : stack.lines)
+    log::write(log::Level::kInfo, subject(place), fmt::format("stack: {}", line));
+  return stack.innermost;
 }
 
 void Supervisor::read_notices(const Place& place, os::TimePoint now) {

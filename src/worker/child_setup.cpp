@@ -80,6 +80,7 @@ Result<void> close_everything_else(const ipc::Inheritance& inheritance, const co
   keep.insert(keep.end(), inheritance.log_fds.begin(), inheritance.log_fds.end());
   if (inheritance.stderr_fd >= 0) keep.push_back(inheritance.stderr_fd);
   if (inheritance.launcher_fd >= 0) keep.push_back(inheritance.launcher_fd);
+  if (inheritance.stack_fd >= 0) keep.push_back(inheritance.stack_fd);
   // The mapping does not survive an exec.
   if (std::holds_alternative<config::WsgiConfig>(pool.app)) keep.push_back(inheritance.scoreboard_fd);
   if (inheritance.access_log_fd >= 0) keep.push_back(inheritance.access_log_fd);

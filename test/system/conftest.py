@@ -10,6 +10,7 @@ import harness
 def pytest_configure(config):
     harness.become_subreaper()
     config.addinivalue_line("markers", "root: needs root (other users, ports below 1024)")
+    config.addinivalue_line("markers", "interpreter: workers become an interpreter, which no sanitizer was built into")
 
 
 def pytest_collection_modifyitems(items):
@@ -29,7 +30,8 @@ def pytest_report_header():
 
 @pytest.fixture
 def session(request):
-    return harness.Session(request.node.name)
+    is_foreign = request.node.get_closest_marker("interpreter") is not None
+    return harness.Session(request.node.name, harness.interpreter_environment() if is_foreign else {})
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,6 +30,11 @@ import pytest
 
 from limits import LIMIT, PRONGCTL, PRONGD, SCALE, TRIAL, is_sanitized
 
+# What CPython itself never frees, for the leak sanitizer; and the first version that needs it. Older ones run without,
+# since a line that hides a leak of CPython's hides the same of ours.
+PYTHON_LEAKS = Path(__file__).with_name("cpython.supp")
+SUPPRESSED_FROM = (3, 12)
+
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 DESCRIPTORS_PER_WORKER = 1  # what the master holds for each: a channel
 DESCRIPTORS_PER_POOL = 1  # and for each pool (of up to 64 workers): a scoreboard
@@ -144,6 +149,28 @@ def level_memory():
     place of keeping it for a while to find late uses."""
     options = [os.environ.get("ASAN_OPTIONS", ""), "quarantine_size_mb=0", "thread_local_quarantine_size_kb=0"]
     return {"ASAN_OPTIONS": ":".join(filter(None, options))}
+
+
+def signals_as_they_are():
+    """The environment of a daemon whose workers crash: the address sanitizer then makes no report of the signal."""
+    options = [os.environ.get("ASAN_OPTIONS", ""), "handle_segv=0", "handle_abort=0"]
+    return {"ASAN_OPTIONS": ":".join(filter(None, options))}
+
+
+def interpreter_environment(version=sys.version_info[:2]):
+    """The environment of a daemon whose workers become an interpreter of that version. A sanitized one needs more in one
+    that is not: the sanitizers' libraries, which must come before all others, and the C++ library, whose throwing they
+    look for when the process starts. There what a Python object is made of comes from malloc(), so that they see its
+    ends."""
+    if not is_sanitized():
+        return {}
+    needed = subprocess.run(["ldd", PRONGD], capture_output=True, text=True, check=True).stdout
+    libraries = [re.search(rf"{name}\.so\S* => (\S+)", needed)[1] for name in ("libasan", "libubsan", "libstdc\\+\\+")]
+    more = {"LD_PRELOAD": " ".join(libraries), "PYTHONMALLOC": "malloc"}
+    if version >= SUPPRESSED_FROM:
+        options = [os.environ.get("LSAN_OPTIONS", ""), f"suppressions={PYTHON_LEAKS}", "print_suppressions=0"]
+        more["LSAN_OPTIONS"] = ":".join(filter(None, options))
+    return more
 
 
 def context_switches(pid):
@@ -472,6 +499,7 @@ class Daemon:
         self.runtime_directory.mkdir(exist_ok=True)
         self.runtime_directory.chmod(0o777)
         env["RUNTIME_DIRECTORY"] = str(self.runtime_directory)
+        env.update(session.environment)
         env.update(environment or {})
         # A session of its own, as under a service manager: the facts about orphaned process groups are the same.
         self.popen = subprocess.Popen([*wrapper, program, *arguments], stdin=stdin, stdout=subprocess.PIPE,
@@ -709,7 +737,8 @@ os.execv(sys.argv[3], sys.argv[3:])
 class Session:
     """What one test has: a folder with a small site, and the daemons that it started."""
 
-    def __init__(self, name):
+    def __init__(self, name, environment=None):
+        self.environment = environment or {}  # of every daemon
         self.folder = Path(tempfile.mkdtemp(prefix="prongd-test-" + re.sub(r"\W+", "-", name)[:60] + "-"))
         self.folder.chmod(0o755)
         self.site = self.folder / "site"
@@ -816,6 +845,8 @@ class Session:
             else:
                 assert daemon.popen.returncode == daemon.expected_status, \
                     f"exit status {daemon.popen.returncode}, expected {daemon.expected_status}"
+        if is_sanitized() and self.environment:
+            self._reap_tracers()
         left = [found for found in descendants(os.getpid()) if found.pid not in {p.pid for p in self.helpers}]
         assert not left, f"processes left behind: {left}"
         for daemon in self.daemons:
@@ -825,6 +856,14 @@ class Session:
             daemon.check_control_socket()
         self._end_helpers()
         shutil.rmtree(self.folder)
+
+    def _reap_tracers(self):
+        """The leak sanitizer looks at an ending process from a child of that, which is an orphan when the master has no
+        more patience and kills the process."""
+        known = {daemon.pid for daemon in self.daemons} | {helper.pid for helper in self.helpers}
+        for found in descendants(os.getpid()):
+            if found.pid not in known and found.parent == os.getpid() and found.state == "Z":
+                os.waitpid(found.pid, 0)
 
     def abort(self):
         """After a failure: ends everything and keeps the folder. Never raises."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from client import Connection, Cut, get
-from harness import PRONGD, descriptors, is_sanitized, table, wait_until
+from harness import PRONGD, descriptors, interpreter_environment, signals_as_they_are, table, wait_until
 
 APPLICATIONS = Path(__file__).parent / "wsgi"
 MODELS = ["event", "thread", "process"]
@@ -23,7 +23,7 @@ PYTHON = "/usr/bin/python3"
 pytestmark = [
     pytest.mark.skipif(not (Path(PRONGD).parent / "python" / "prong_worker.abi3.so").exists(),
                        reason="built without python3-dev"),
-    pytest.mark.skipif(is_sanitized(), reason="a sanitized module needs a sanitized interpreter"),
+    pytest.mark.interpreter,
 ]
 
 
@@ -383,18 +383,24 @@ def test_a_reload_that_breaks_the_application_changes_nothing(session):
 
 
 @pytest.mark.parametrize("concurrency", MODELS)
-def test_a_crash_in_c_code_leaves_the_python_stack_in_the_log(session, concurrency):
+def test_a_crash_in_c_code_is_told_with_the_python_stack(session, concurrency):
+    session.environment |= signals_as_they_are()
     (session.folder / "crashing.py").write_text(
-        "import ctypes\n\n\ndef crash_here():\n    ctypes.string_at(0)\n\n\n"
+        "import ctypes\nimport os\n\n\ndef crash_here():\n    ctypes.string_at(0)\n\n\n"
         "def application(environ, start_response):\n    if environ['PATH_INFO'] == '/crash':\n        crash_here()\n"
+        "    if environ['PATH_INFO'] == '/forked':\n        child = os.fork()\n"
+        "        crash_here() if child == 0 else os.waitpid(child, 0)\n"
         "    start_response('200 OK', [])\n    return [b'fine']\n")
     daemon, address = start(session, concurrency, app="crashing", path=[str(session.folder)])
     daemon.expect("killed by signal 11")
+    assert get(address, "/forked").body == b"fine"  # a child has its own death
+    daemon.wait("output: Fatal Python error: Segmentation fault")
     with Connection(address) as connection, pytest.raises((Cut, ConnectionError)):
         connection.get("/crash")
-    daemon.wait("output: Fatal Python error: Segmentation fault")
-    daemon.wait("output: .*in crash_here")
-    daemon.wait("killed by signal 11")
+    daemon.wait(r"killed by signal 11 .*; in string_at \(\S+/ctypes/__init__\.py:\d+\), called by "
+                rf"crash_here \({session.folder}/crashing\.py:6\), application \({session.folder}/crashing\.py:11\)$")
+    assert len(daemon.log.find(r"worker\[0\] gen=1 pid=\d+: stack: Fatal Python error: Segmentation fault$")) == 1
+    assert len(daemon.log.find("stack: .*in crash_here")) == 1
     assert get(address).body == b"fine"
 
 
@@ -424,6 +430,7 @@ def test_other_versions_of_python_run_the_same_module(session, version):
     python = other_pythons().get(version)
     if python is None:
         pytest.skip("this Python is not installed")
+    session.environment = interpreter_environment(version)
     daemon, address = start(session, python=python)
     assert tuple(json.loads(get(address, "/host").body)["version"]) == version
     with Connection(address) as connection:

@@ -26,6 +26,7 @@ ExecRecord example() {
                            {.fd = 7, .number = 2, .address = std::string("unix:@a\0b", 9)}};
   inheritance.scoreboard_fd = 9;
   inheritance.cell_number = 63;
+  inheritance.stack_fd = 10;
   record.config = "[pool.shop]\n";
   record.log_fd = -1;
   record.log_target = 2;
@@ -67,13 +68,14 @@ TEST_CASE("a record comes back as it was") {
   CHECK(after.access_log_fd == -1);
   CHECK(after.scoreboard_fd == before.scoreboard_fd);
   CHECK(after.cell_number == before.cell_number);
+  CHECK(after.stack_fd == before.stack_fd);
   CHECK(got->config == record.config);
   CHECK(got->log_fd == -1);
   CHECK(got->log_target == 2);
   CHECK(got->log_level == 1);
   CHECK(got->log_color == 3);
   CHECK(got->log_path == "/var/log/a");
-  CHECK(descriptors_of(*got) == std::vector<int>{5, 9, 6, 7});
+  CHECK(descriptors_of(*got) == std::vector<int>{5, 9, 10, 6, 7});
 }
 
 TEST_CASE("a record that is cut anywhere, longer, or of another version is refused") {

@@ -156,4 +156,15 @@ TEST_CASE("a program that accepts by itself may leave when it was asked to, with
   CHECK(write_obituary(of).level == Level::kError);
 }
 
+TEST_CASE("an interpreter's obituary ends with the Python code that it was running") {
+  Death of = death(SlotState::kServing, kSegv);
+  of.python_stack = "crash (shop/views.py:42), called by application (shop/wsgi.py:9)";
+  CHECK(write_obituary(of).text.ends_with(
+      "12 requests; in crash (shop/views.py:42), called by application (shop/wsgi.py:9)"));
+  of.killed_because = "it did not answer";
+  CHECK(write_obituary(of).text.ends_with(
+      "; killed by the master: it did not answer; in crash (shop/views.py:42), called by "
+      "application (shop/wsgi.py:9)"));
+}
+
 }  // namespace prong::master

@@ -34,9 +34,10 @@ PyObject* begin(PyObject* /*module*/, PyObject* arguments) {
     if (!text || PyList_Append(path.get(), text.get()) != 0) return nullptr;
   }
   const auto flag = [](bool value) { return PyBool_FromLong(value ? 1 : 0); };  // "N" takes it over
-  return Py_BuildValue("{s:s,s:O,s:N,s:N,s:N,s:N}", "application", assignment->application.c_str(), "path", path.get(),
-                       "gc_freeze", flag(assignment->gc_freeze), "reload", flag(assignment->reload), "watches",
-                       flag(assignment->watches), "debug_errors", flag(assignment->debug_errors));
+  return Py_BuildValue("{s:s,s:O,s:N,s:N,s:N,s:N,s:i}", "application", assignment->application.c_str(), "path",
+                       path.get(), "gc_freeze", flag(assignment->gc_freeze), "reload", flag(assignment->reload),
+                       "watches", flag(assignment->watches), "debug_errors", flag(assignment->debug_errors), "stack",
+                       assignment->stack_fd);
 }
 
 PyObject* serve(PyObject* /*module*/, PyObject* arguments) {

@@ -19,6 +19,7 @@ struct Assignment {
   bool reload = false;   // the code changes while the worker lives
   bool watches = false;  // this worker watches the files of the application, and asks for a reload when they change
   bool debug_errors = false;  // clients on this machine see tracebacks
+  int stack_fd = -1;          // to which faulthandler writes
   bool multithread = false;
   bool multiprocess = false;
 };

@@ -40,7 +40,7 @@ def find_application(name):
     return found
 
 
-def prepare(folders):
+def prepare(folders, stack_fd):
     """What a program of the user's would find."""
     sys.argv[:] = ["prongd"]
     working_directory = os.getcwd()
@@ -50,7 +50,10 @@ def prepare(folders):
     sys.path[:] = front + rest
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
-    faulthandler.enable()
+    # A file of the master's, who tells it with the worker's death.
+    faulthandler.enable(stack_fd)
+    # A child that the application forks has that number no more, or for another file.
+    os.register_at_fork(after_in_child=lambda: faulthandler.is_enabled() and faulthandler.enable())
 
 
 def beside(name):
@@ -77,7 +80,7 @@ def reporter_with_pages():
 
 def main(record):
     settings = prong_worker.begin(record)
-    prepare(settings["path"])
+    prepare(settings["path"], settings["stack"])
     if settings["reload"]:
         # Byte code is believed when the file's second of change and size are the same: not those of two quick saves.
         sys.dont_write_bytecode = True

@@ -18,6 +18,8 @@ struct State {
   ipc::Channel channel;
   // A second descriptor of it, since serve() owns the first, and a thread of its own asks. Invalid: nothing asks.
   ipc::Channel asking = {};
+  // To which the interpreter writes when it dies.
+  os::UniqueFd stack = {};
 };
 std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
@@ -44,12 +46,14 @@ std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-
     if (!copy) return failure(std::move(copy.error()));
     state->asking = ipc::Channel{os::UniqueFd{*copy}};
   }
+  state->stack = os::UniqueFd{state->resumed.inheritance.stack_fd};
   return Assignment{.application = wsgi.app,
                     .path = wsgi.path,
                     .gc_freeze = wsgi.gc_freeze,
                     .reload = wsgi.reload,
                     .watches = state->asking.valid(),
                     .debug_errors = wsgi.debug_errors,
+                    .stack_fd = state->stack.get(),
                     .multithread = pool.concurrency == config::Concurrency::kThread && pool.threads > 1,
                     .multiprocess = !pool.workers || *pool.workers > 1};
 }
