@@ -125,6 +125,7 @@ def settled_kib(pid):
         return sum(int(number) for number in re.findall(r"^(?:Private_Dirty|Private_Clean):\s+(\d+)", file.read(), re.M))
 
 
+@pytest.mark.skipif(harness.is_sanitized(), reason="a sanitizer's memory says nothing")
 @pytest.mark.parametrize("concurrency", MODELS)
 def test_memory_is_level_after_the_first_requests(session, concurrency):
     (session.folder / "leaks.py").write_text(FRONT.format(version=1))

@@ -6,6 +6,7 @@ sys.modules: once a reload was asked for, the reload that this worker outlives h
 project may be the one that mends it.
 """
 
+import atexit
 import ctypes
 import errno
 import os
@@ -52,15 +53,23 @@ class Watch:
         self.fd = self.libc.inotify_init1(os.O_CLOEXEC)
         if self.fd < 0:
             raise self.error("inotify_init1")
-        # A child that the application forks goes its own way.
-        os.register_at_fork(after_in_child=lambda: os.close(self.fd))
+        self.ended, self.end = os.pipe()
+        os.register_at_fork(after_in_child=self.leave_to_parent)
         self.poll = poll()
         self.poll.register(self.fd, POLLIN)
+        self.poll.register(self.ended, POLLIN)
+        self.is_over = False
         self.folders = {}  # watch descriptor -> folder
         self.is_full = False
         self.asked = False
         for root in self.roots:
             self.add_tree(root)
+
+    def leave_to_parent(self):
+        """In a child that the application forks, which goes its own way."""
+        atexit.unregister(self.stop)
+        for fd in (self.fd, self.ended, self.end):
+            os.close(fd)
 
     @staticmethod
     def error(what):
@@ -96,7 +105,10 @@ class Watch:
         return {file for file in files if any(file.startswith(os.path.join(root, "")) for root in self.roots)}
 
     def changes(self):
-        """Waits for events; the files in them that count."""
+        """Waits for events, or for the end; the files in them that count."""
+        if any(fd == self.ended for fd, _ in self.poll.poll()):
+            self.is_over = True
+            return set()
         data = os.read(self.fd, BUFFER)
         loaded = self.loaded()
         changed = set()
@@ -133,11 +145,16 @@ class Watch:
         return changed
 
     def run(self):
-        while True:
+        while not self.is_over:
             changed = self.collect()
-            if changed:
+            if changed and not self.is_over:
                 self.asked = True
                 prong_worker.ask_for_reload(describe(changed))
+
+    def stop(self, thread):
+        """A thread that the end of the interpreter finds at work would never let go of what it holds."""
+        os.write(self.end, b"x")
+        thread.join()
 
 
 def describe(changed):
@@ -154,4 +171,6 @@ def start(roots):
     except OSError as error:
         print(f"reload: saved files do not reload: {error.strerror}", file=sys.stderr, flush=True)
         return
-    threading.Thread(target=watch.run, name="prongd-reload", daemon=True).start()
+    thread = threading.Thread(target=watch.run, name="prongd-reload", daemon=True)
+    thread.start()
+    atexit.register(watch.stop, thread)
