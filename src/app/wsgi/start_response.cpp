@@ -28,7 +28,7 @@ using ByteSet = std::array<bool, kBytes>;
 // RFC 9110 section 5.6.2.
 constexpr ByteSet kTokenBytes = [] {
   ByteSet set{};
-  for (const unsigned char c : std::string_view{"!#$%&'*+-.^_`|~"}) set[c] = true;
+  for (const char c : std::string_view{"!#$%&'*+-.^_`|~"}) set[static_cast<unsigned char>(c)] = true;
   for (unsigned char c = '0'; c <= '9'; ++c) set[c] = true;
   for (unsigned char c = 'a'; c <= 'z'; ++c) set[c] = set[static_cast<unsigned char>(c - 'a' + 'A')] = true;
   return set;
