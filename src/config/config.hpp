@@ -263,6 +263,8 @@ struct PoolConfig {
   AppConfig app = {};
   Position position = {};
 
+  // How many threads of one worker run the application; in `event` it is the I/O thread.
+  [[nodiscard]] std::size_t application_threads() const { return concurrency == Concurrency::kThread ? threads : 1; }
   // How long a connection that has nothing under way still lives when the daemon stops.
   [[nodiscard]] Duration idle_grace() const { return runs_streams(app) ? stream.idle_grace : http.idle_grace; }
 };

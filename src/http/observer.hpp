@@ -18,6 +18,8 @@ class Observer {
   Observer& operator=(Observer&&) = delete;
   virtual ~Observer() = default;
 
+  // The head of a request is whole and good, and it will be answered.
+  virtual void request_begins() = 0;
   // An answer has been queued: its head from `begin` to `body_begin`. Of a request that could not be read whole,
   // `request` has what is known, the rest is empty. Both live until it returns.
   virtual void answer_begins(const Request& request, const Response& response, std::uint64_t begin,

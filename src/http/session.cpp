@@ -194,6 +194,7 @@ void Session::begin_body(Cursor& cursor) {
   if (head.length > limits.max_body.bytes) return refuse(cursor, kContentTooLarge);
   const std::optional<BodyUse> use = ask_body_use(request_at(cursor));
   if (!use) return refuse(cursor, kInternalError);
+  if (context_.observer != nullptr) context_.observer->request_begins();
   intake_ = std::make_unique<BodyIntake>(&limits);
   if (*use == BodyUse::kKeep) {
     intake_->kept.emplace();
@@ -208,6 +209,7 @@ void Session::complete(Cursor& cursor) {
   if (!head.has_body()) {
     const auto checked = check_head(text_of(cursor.request()).substr(0, head.size), head, *context_.limits);
     if (!checked) return refuse(cursor, checked.error());
+    if (context_.observer != nullptr) context_.observer->request_begins();
   }
   handle(cursor, head.keep_alive ? AfterAnswer::kKeepOpen : AfterAnswer::kClose);
 }

@@ -91,7 +91,6 @@ std::string encode(const ExecRecord& record) {
   }
   writer.descriptor(inheritance.access_log_fd);
   writer.descriptor(inheritance.scoreboard_fd);
-  writer.number(inheritance.cell_number);
   writer.descriptor(inheritance.stack_fd);
   writer.text(record.config);
   writer.descriptor(record.log_fd);
@@ -126,7 +125,6 @@ Result<ExecRecord> decode(std::string_view bytes) {
   }
   inheritance.access_log_fd = reader.descriptor();
   inheritance.scoreboard_fd = reader.descriptor();
-  inheritance.cell_number = reader.number();
   inheritance.stack_fd = reader.descriptor();
   record.config = reader.text();
   record.log_fd = reader.descriptor();
@@ -134,8 +132,7 @@ Result<ExecRecord> decode(std::string_view bytes) {
   record.log_level = reader.number();
   record.log_color = reader.number();
   record.log_path = reader.text();
-  if (!reader.complete() || inheritance.cell_number >= Scoreboard::kCells)
-    return failure("what the master handed to the worker is not whole");
+  if (!reader.complete()) return failure("what the master handed to the worker is not whole");
   return record;
 }
 

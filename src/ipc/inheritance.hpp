@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "ipc/scoreboard.hpp"
+#include "ipc/cell_page.hpp"
 #include "os/unique_fd.hpp"
 #include "os/users.hpp"
 
@@ -50,9 +50,10 @@ struct Inheritance {
   // Not a worker but the launcher of the pool's spare workers (launch.hpp): the open file of prongd-launch. -1: a
   // worker.
   int launcher_fd = -1;
+  // Of pools that serve themselves: the worker's own memory, for Scoreboard::open(). -1: it has a cell.
   int scoreboard_fd = -1;
-  std::size_t cell_number = 0;  // which cell of it is this worker's
-  WorkerCell* cell = nullptr;   // that cell, in the mapping that a fork inherits
+  // Of pools that run programs: its cell, in the mapping that a fork inherits.
+  WorkerCell* cell = nullptr;
 };
 
 // What crosses an exec: of the inheritance all but what child_setup has done already (the identity, the limits) and

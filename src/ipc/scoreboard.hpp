@@ -1,58 +1,78 @@
-// The shared page in which a worker says what it is doing. The worker writes with plain relaxed stores; the master
-// reads, takes every value as untrusted, and reads it once more when the worker is dead.
+// The shared page in which a worker says what it is doing: counters, histograms, and a cell for each application
+// thread. The worker writes with plain relaxed stores and never waits; the master reads at any time, takes every value
+// as untrusted, and reads once more when the worker is dead (worker_reading.hpp).
 //
-// First cut: counters. Phases, requests and histograms come with the control socket.
+// One memory file for each worker, mapped by that worker and the master and nobody else: no worker can write into the
+// numbers of another one, and the master's forks do not copy what they may not use. Its size is sealed, since the
+// master would die of SIGBUS where a worker had cut it. Workers of exec pools have a small cell in its place
+// (cell_page.hpp).
 #pragma once
 
-#include <atomic>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <utility>
 
 #include "base/error.hpp"
+#include "ipc/counter.hpp"
+#include "ipc/histogram.hpp"
+#include "ipc/thread_cell.hpp"
 #include "os/shared_memory.hpp"
+#include "os/unique_fd.hpp"
 
 namespace prong::ipc {
 
-// Lives in shared memory: no pointers, and zero bytes are its valid initial state.
-struct alignas(64) WorkerCell {
-  std::atomic<std::uint64_t> connections;       // accepted since the fork
-  std::atomic<std::uint64_t> requests;          // answered since the fork; of streams: connections that began
-  std::atomic<std::uint64_t> open_connections;  // held now
+// Statuses that are counted each for itself, because each has its own cause, beside their class.
+inline constexpr std::array<std::uint16_t, 10> kCountedStatuses{400, 404, 408, 413, 429, 431, 500, 502, 503, 504};
+inline constexpr std::size_t kStatusClasses = 5;  // 1xx to 5xx
 
-  // The one writer is the worker's I/O thread, so a load and a store do (no locked instruction).
-  static void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
-    counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
-  }
+// A request counts from the moment its head is whole and good. It is over when the last byte of its answer was handed
+// to the kernel, or when the connection has gone before that.
+struct alignas(64) WorkerCounters {
+  Counter connections;       // accepted since the fork
+  Counter open_connections;  // held now
+  Counter begun;             // requests; of streams: connections that began
+  Counter requests;          // of them: those that are over; of streams: all, as soon as they begin
+  Counter cut;               // of `requests`: those whose client did not get the whole answer
+  Counter refused;           // answers to what was no request: a head that is not good, or came too slowly
+  Counter received_bytes;    // from clients
+  Counter sent_bytes;        // handed to the kernel
+  // Of answers that are over and were not cut, those in `refused` included.
+  std::array<Counter, kStatusClasses> classes;
+  std::array<Counter, kCountedStatuses.size()> statuses;
+
+  void count_status(std::uint16_t status);
 };
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a lock in shared memory would outlive its owner");
 
-// What the master made of a cell.
-struct WorkerCounts {
-  std::uint64_t connections = 0;
-  std::uint64_t requests = 0;
-  std::uint64_t open_connections = 0;
+// Lives in shared memory: no pointers, and zero bytes are its valid initial state. All of it is written by the I/O
+// thread.
+struct WorkerBoard {
+  WorkerCounters counters;
+  // Of requests that were answered whole: from the head to the last byte for the kernel.
+  HistogramCells service_time;
+  // Of connections, from the client's first bytes to accept(), as far as the kernel knows (os::time_since_data()).
+  HistogramCells queue_delay;
 };
 
-// Makes a cell that a dead worker has used like new.
-void clear(WorkerCell& cell);
-[[nodiscard]] WorkerCounts counts_of(const WorkerCell& cell);
-
-// One page with cells for many workers: every mapping of the master is copied at each fork and taken down at each exec,
-// so that a page for each worker would make a fork dearer with every worker that there is.
 class Scoreboard {
  public:
-  static constexpr std::size_t kCells = 64;
-  [[nodiscard]] static Result<Scoreboard> create();
-  // In a process that another program's exec made: the one behind an inherited descriptor, which is taken over.
-  [[nodiscard]] static Result<Scoreboard> open(os::UniqueFd fd);
-  // number: below kCells.
-  [[nodiscard]] WorkerCell& cell(std::size_t number = 0) const;
-  [[nodiscard]] WorkerCounts counts(std::size_t number = 0) const { return counts_of(cell(number)); }
-  [[nodiscard]] int fd() const { return memory_.fd(); }
+  // In the master. `threads`: as many cells, at least 1.
+  [[nodiscard]] static Result<Scoreboard> create(std::size_t threads);
+  // In the worker: the one behind an inherited descriptor, which is taken over and closed.
+  [[nodiscard]] static Result<Scoreboard> open(os::UniqueFd fd, std::size_t threads);
+
+  // For the worker, and then not needed here any more. Invalid when it was taken before.
+  [[nodiscard]] os::UniqueFd take_descriptor() { return memory_.take_descriptor(); }
+
+  [[nodiscard]] WorkerBoard& board() const;
+  [[nodiscard]] std::span<ThreadCell> threads() const;
 
  private:
-  explicit Scoreboard(os::SharedMemory memory) : memory_(std::move(memory)) {}
+  explicit Scoreboard(os::SharedMemory memory, std::size_t threads) : memory_(std::move(memory)), threads_(threads) {}
+  [[nodiscard]] static std::size_t size_for(std::size_t threads);
   os::SharedMemory memory_;
+  std::size_t threads_;
 };
 
 }  // namespace prong::ipc

@@ -12,8 +12,10 @@
 
 #include "base/enum_text.hpp"
 #include "config/config.hpp"
+#include "ipc/cell_page.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/scoreboard.hpp"
+#include "ipc/worker_reading.hpp"
 #include "log/log.hpp"
 #include "master/launcher.hpp"
 #include "master/obituary.hpp"
@@ -54,7 +56,8 @@ struct Slot {
   pid_t pid = 0;
   std::uint64_t channel_key = 0;
   ipc::Channel channel;
-  ipc::WorkerCell* cell = nullptr;  // in the pool's scoreboards
+  std::optional<ipc::Scoreboard> scoreboard;  // of a worker that serves itself
+  ipc::WorkerCell* cell = nullptr;            // of one that becomes a program: in the pool's pages
   os::TimePoint forked_at;
   std::optional<os::TimePoint> ready_at;
   StopPlan stop_plan;
@@ -73,6 +76,12 @@ struct Slot {
   bool serves_already = false;  // made by the launcher: it accepts from its birth
 };
 
+// What its worker says that it has done; nothing without one.
+[[nodiscard]] inline ipc::WorkerCounts counts_of(const Slot& slot) {
+  if (slot.scoreboard) return ipc::counts_of(slot.scoreboard->board().counters);
+  return slot.cell != nullptr ? ipc::counts_of(*slot.cell) : ipc::WorkerCounts{};
+}
+
 struct Pool {
   Pool() = default;
   // Moved only: said here, because a deque looks copyable whatever it holds.
@@ -86,7 +95,7 @@ struct Pool {
   std::vector<std::string> listeners;          // canonical addresses, in the order of config->listen
   std::optional<os::Identity> identity;        // whom its workers become, if somebody else
   std::deque<Slot> slots;                      // a deque: slots stay where they are when more are made
-  std::vector<ipc::Scoreboard> scoreboards;    // slot i has cell i % kCells of i / kCells
+  std::vector<ipc::CellPage> cell_pages;       // of pools that run programs: slot i has cell i % kCells of i / kCells
   std::int32_t adjustment = 0;                 // by TTIN and TTOU
   std::uint64_t serve_backlog = 0;             // bit i: at its stop nobody else will accept from listener i
   std::uint32_t fork_failures = 0;             // in a row, so that the first is logged and the end of them

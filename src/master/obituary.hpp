@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "ipc/scoreboard.hpp"
+#include "ipc/worker_reading.hpp"
 #include "log/log.hpp"
 #include "master/slot_machine.hpp"
 #include "os/process.hpp"

@@ -29,7 +29,7 @@ LifeFacts life_facts(const Slot& slot, os::TimePoint now) {
   if (slot.program.kind == ProgramKind::kConnection)
     facts.connections = 1;
   else
-    facts.connections = slot.cell != nullptr ? ipc::counts_of(*slot.cell).connections : 0;
+    facts.connections = counts_of(slot).connections;
   if (slot.ready_at) facts.served = now - *slot.ready_at;
   return facts;
 }
@@ -152,6 +152,7 @@ void Supervisor::release(Slot& slot) {
   workers_.erase(slot.pid);
   slot.pid = 0;
   slot.channel.close();
+  slot.scoreboard.reset();
   slot.cell = nullptr;
   slot.ready_at.reset();
   slot.stop_plan = {};
@@ -294,7 +295,7 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
   const Death death{.state = slot.state,
                     .status = exit.status,
                     .lived = now - (slot.program.kind == ProgramKind::kNone ? slot.forked_at : slot.program.since),
-                    .counts = slot.cell != nullptr ? ipc::counts_of(*slot.cell) : ipc::WorkerCounts{},
+                    .counts = counts_of(slot),
                     .killed_because = by_us ? slot.killed_because : std::string{},
                     .start_failure = slot.start_failure,
                     .retired_because = slot.retired_because,

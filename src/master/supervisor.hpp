@@ -125,6 +125,7 @@ class Supervisor {
   struct WorkerEnds {
     ipc::Channel channel;
     os::UniqueFd program_end;  // of the pipe; invalid without a program
+    os::UniqueFd counters;     // of its scoreboard; invalid with a program
   };
   // The master's ends go to the slot. What the worker needs to know of its own stands in the inheritance.
   [[nodiscard]] Result<WorkerEnds> open_ends(const Place& place, ipc::Inheritance& inheritance);

@@ -11,15 +11,30 @@
 namespace prong::master {
 namespace {
 
-// The scoreboard that has the slot's cell, made with the first of its slots.
-Result<const ipc::Scoreboard*> scoreboard_of(Pool& pool, const Slot& slot) {
-  const std::size_t page = slot.number / ipc::Scoreboard::kCells;
-  while (pool.scoreboards.size() <= page) {
-    auto made = ipc::Scoreboard::create();
+// The slot's cell, in a page that is made with the first of its slots.
+Result<ipc::WorkerCell*> cell_of(Pool& pool, const Slot& slot) {
+  const std::size_t page = slot.number / ipc::CellPage::kCells;
+  while (pool.cell_pages.size() <= page) {
+    auto made = ipc::CellPage::create();
     if (!made) return failure(std::move(made.error()));
-    pool.scoreboards.push_back(std::move(*made));
+    pool.cell_pages.push_back(std::move(*made));
   }
-  return &pool.scoreboards[page];
+  return &pool.cell_pages[page].cell(slot.number % ipc::CellPage::kCells);
+}
+
+// What the worker is going to count in. Its end of a scoreboard's descriptor; a cell has none.
+Result<os::UniqueFd> open_counters(Pool& pool, Slot& slot) {
+  if (exec_of(pool) != nullptr) {
+    auto cell = cell_of(pool, slot);
+    if (!cell) return failure(std::move(cell.error()));
+    slot.cell = *cell;
+    ipc::clear(*slot.cell);
+    return os::UniqueFd{};
+  }
+  auto scoreboard = ipc::Scoreboard::create(pool.config->application_threads());
+  if (!scoreboard) return failure(std::move(scoreboard.error()));
+  slot.scoreboard = *std::move(scoreboard);
+  return slot.scoreboard->take_descriptor();
 }
 
 class WorkerChild final : public os::ChildMain {
@@ -83,23 +98,22 @@ Result<pid_t> Supervisor::make_worker(const Place& place, os::TimePoint now) {
 
 Result<Supervisor::WorkerEnds> Supervisor::open_ends(const Place& place, ipc::Inheritance& inheritance) {
   Slot& slot = *place.slot;
-  auto scoreboard = scoreboard_of(*place.pool, slot);
-  if (!scoreboard) return failure(std::move(scoreboard.error()));
+  auto counters = open_counters(*place.pool, slot);
+  if (!counters) return failure(std::move(counters.error()));
   auto channel = ipc::Channel::create_pair();
   if (!channel) return failure(std::move(channel.error()));
   inheritance.slot = slot.number;
   inheritance.channel_fd = channel->second.fd();
-  inheritance.scoreboard_fd = (*scoreboard)->fd();
-  inheritance.cell_number = slot.number % ipc::Scoreboard::kCells;
-  inheritance.cell = slot.cell = &(*scoreboard)->cell(inheritance.cell_number);
-  ipc::clear(*slot.cell);
+  inheritance.scoreboard_fd = counters->get();
+  inheritance.cell = slot.cell;
   slot.channel = std::move(channel->first);
   auto key = watch(slot.channel.fd(), place, Source::kChannel);
   if (!key) return failure(std::move(key.error()));
   slot.channel_key = *key;
   auto program_end = open_program_ends(place, inheritance);
   if (!program_end) return failure(std::move(program_end.error()));
-  return WorkerEnds{.channel = std::move(channel->second), .program_end = std::move(*program_end)};
+  return WorkerEnds{
+      .channel = std::move(channel->second), .program_end = std::move(*program_end), .counters = std::move(*counters)};
 }
 
 ipc::Inheritance Supervisor::inheritance_of(const Generation& generation, const Pool& pool) const {

@@ -1,5 +1,6 @@
 #include "os/shared_memory.hpp"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,10 +10,12 @@
 namespace prong::os {
 
 Result<SharedMemory> SharedMemory::create(const char* name, std::size_t size) {
-  UniqueFd fd{::memfd_create(name, MFD_CLOEXEC)};
+  UniqueFd fd{::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)};
   if (!fd.valid()) return failure(system_error("cannot create shared memory", errno));
   if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
     return failure(system_error("cannot size shared memory", errno));
+  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return failure(system_error("cannot seal shared memory", errno));
   return open(std::move(fd), size);
 }
 
@@ -32,6 +35,12 @@ SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
   fd_ = std::move(other.fd_);
   bytes_ = std::exchange(other.bytes_, std::span<std::byte>{});
   return *this;
+}
+
+Result<void> SharedMemory::keep_from_children() {
+  if (::madvise(bytes_.data(), bytes_.size(), MADV_DONTFORK) != 0)
+    return failure(system_error("cannot keep shared memory from children", errno));
+  return {};
 }
 
 void SharedMemory::unmap() noexcept {

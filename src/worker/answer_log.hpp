@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "http/observer.hpp"
+#include "http/handler.hpp"
 #include "log/access_log.hpp"
 #include "net/ip_address.hpp"
 #include "os/clock.hpp"
@@ -28,7 +28,7 @@ struct Peer {
   std::optional<std::chrono::microseconds> queue_time = {};
 };
 
-class AnswerLog final : public http::Observer {
+class AnswerLog {
  public:
   // `log` is borrowed.
   AnswerLog(log::AccessLog& log, const Peer& peer);
@@ -37,9 +37,10 @@ class AnswerLog final : public http::Observer {
   void note_read(os::TimePoint now);
   // The first of a request are among the last that were read.
   void note_request();
+  // As http::Observer says.
   void answer_begins(const http::Request& request, const http::Response& response, std::uint64_t begin,
-                     std::uint64_t body_begin) override;
-  void answer_ends(std::uint64_t end) override;
+                     std::uint64_t body_begin);
+  void answer_ends(std::uint64_t end);
   // The kernel has taken everything up to that place in the stream of answers.
   void note_sent(std::uint64_t sent, os::TimePoint now);
   // The connection is over, having sent that much: what was under way has been cut.

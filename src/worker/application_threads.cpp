@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "http/response.hpp"
+#include "worker/shown_call.hpp"
 
 namespace prong::worker {
 namespace {
@@ -54,14 +55,15 @@ Result<std::unique_ptr<ApplicationThreads>> ApplicationThreads::create(std::uniq
 }
 
 http::Answer ApplicationThreads::handle(const http::Request& request) {
-  submitted_.push_back({.connection = request.connection, .work = http::OwnedRequest(request)});
+  submitted_.push_back(
+      {.connection = request.connection, .number = ++last_number_, .work = http::OwnedRequest(request)});
   busy_.fetch_add(1, std::memory_order_relaxed);
   return http::Later{};
 }
 
 void ApplicationThreads::handle(app::StreamEvent event) {
   const std::uint64_t connection = event.peer.connection;
-  submitted_.push_back({.connection = connection, .work = std::move(event)});
+  submitted_.push_back({.connection = connection, .number = ++last_number_, .work = std::move(event)});
   busy_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -208,11 +210,16 @@ ApplicationThreads::Job ApplicationThreads::take_job(std::size_t thread) {
 
 // What is to be told when the thread is free again.
 ApplicationThreads::News ApplicationThreads::serve(std::size_t thread, Job job) {
-  if (auto* const request = std::get_if<http::OwnedRequest>(&job.work))
-    return answer(thread, job.connection, std::move(*request));
-  return {.connection = job.connection,
-          .outcome = app::run_event(*streams_, std::get<app::StreamEvent>(std::move(job.work))),
-          .is_last = true};
+  News news{.connection = job.connection};
+  if (std::holds_alternative<http::OwnedRequest>(job.work)) {
+    news = answer(thread, std::move(job));
+  } else {
+    show(thread, {.phase = ipc::ThreadPhase::kStream}, job.number);
+    news.outcome = app::run_event(*streams_, std::get<app::StreamEvent>(std::move(job.work)));
+  }
+  news.is_last = true;
+  if (!cells_.empty()) cells_[thread].end(os::now());
+  return news;
 }
 
 // An answer whose body crosses to the I/O thread piece by piece.
@@ -230,8 +237,17 @@ struct ApplicationThreads::Sending {
   }
 };
 
-ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, std::uint64_t connection,
-                                                    http::OwnedRequest request) {
+void ApplicationThreads::show(std::size_t thread, ipc::Call call, std::uint64_t number) {
+  if (cells_.empty()) return;
+  call.number = number;
+  call.since = working_on_[thread]->since;  // written by this thread only
+  if (request_timeout_ > Duration::zero()) call.deadline = call.since + request_timeout_;
+  cells_[thread].begin(call);
+}
+
+ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, Job job) {
+  const std::uint64_t connection = job.connection;
+  http::OwnedRequest request = std::get<http::OwnedRequest>(std::move(job.work));
   News news{.connection = connection};
   Sending sending{
       .threads = this,
@@ -246,11 +262,11 @@ ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, std::uin
   };
   early.write = [&](std::string_view bytes) { return sending.pipe->write(bytes, sending.tell); };
   http::Request view = request.view();
+  show(thread, call_of(view), job.number);
   view.early = &early;
   http::Answer answer = call(*handlers_[thread], view, news.failure);
   if (early.has_begun) {
     sending.pipe->finish(news.failure.empty() ? State::kEnd : State::kFailed, sending.tell);
-    news.is_last = true;
     return news;
   }
   auto* const response = std::get_if<http::Response>(&answer);
@@ -264,12 +280,12 @@ ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, std::uin
   if (body != nullptr) {
     const std::unique_ptr<http::BodySource> source = std::move(*body);
     sending.begin(std::move(made), source->size());
+    if (!cells_.empty()) cells_[thread].change(ipc::ThreadPhase::kBody);
     news.failure = sending.pipe->fill(*source, sending.tell);
     // There is no news then but that the thread is free.
   } else {
     news.answer = std::move(made);
   }
-  news.is_last = true;
   return news;
 }
 

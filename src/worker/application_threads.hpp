@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -23,8 +24,10 @@
 
 #include "app/stream_event.hpp"
 #include "base/error.hpp"
+#include "base/units.hpp"
 #include "http/handler.hpp"
 #include "http/owned_request.hpp"
+#include "ipc/thread_cell.hpp"
 #include "os/clock.hpp"
 #include "os/event_fd.hpp"
 #include "worker/body_pipe.hpp"
@@ -56,6 +59,13 @@ class ApplicationThreads final : public http::Handler {
   // One handler for all of `threads` threads; it and its streams share what they like (app/stream.hpp).
   [[nodiscard]] static Result<std::unique_ptr<ApplicationThreads>> create(std::unique_ptr<app::StreamHandler> streams,
                                                                           std::size_t threads);
+
+  // What the threads do is shown in these cells, one for each, from now on. Before any of them runs. No time: a request
+  // has no deadline.
+  void show_in(std::span<ipc::ThreadCell> cells, Duration request_timeout) {
+    cells_ = cells;
+    request_timeout_ = request_timeout;
+  }
 
   // ---- On the I/O thread.
 
@@ -92,6 +102,7 @@ class ApplicationThreads final : public http::Handler {
  private:
   struct Job {
     std::uint64_t connection;
+    std::uint64_t number;  // of all jobs, from 1
     std::variant<http::OwnedRequest, app::StreamEvent> work;
   };
   ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, std::unique_ptr<app::StreamHandler> streams,
@@ -107,8 +118,9 @@ class ApplicationThreads final : public http::Handler {
   [[nodiscard]] Job take_job(std::size_t thread);
   [[nodiscard]] bool claim_sleeper();
   [[nodiscard]] bool add_news(News news);
+  void show(std::size_t thread, ipc::Call call, std::uint64_t number);
   [[nodiscard]] News serve(std::size_t thread, Job job);
-  [[nodiscard]] News answer(std::size_t thread, std::uint64_t connection, http::OwnedRequest request);
+  [[nodiscard]] News answer(std::size_t thread, Job job);
   void tell(News news);
   struct Sending;
 
@@ -116,8 +128,11 @@ class ApplicationThreads final : public http::Handler {
   std::unique_ptr<app::StreamHandler> streams_;           // nullptr: the pool speaks HTTP
   os::EventFd event_;
   BodyPipe::Room room_;  // of each streamed answer
+  std::span<ipc::ThreadCell> cells_ = {};
+  Duration request_timeout_{};
 
   std::vector<Job> submitted_;         // the I/O thread's own
+  std::uint64_t last_number_ = 0;      // the same
   std::atomic<std::size_t> busy_ = 0;  // jobs that were handed in and not answered
 
   std::mutex mutex_;  // of all that follows; held for a few moves of pointers at a time

@@ -75,14 +75,13 @@ Result<void> take_standard_input_away() {
   return {};
 }
 
-Result<void> close_everything_else(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
+Result<void> close_everything_else(const ipc::Inheritance& inheritance) {
   std::vector<int> keep{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, inheritance.channel_fd};
   keep.insert(keep.end(), inheritance.log_fds.begin(), inheritance.log_fds.end());
   if (inheritance.stderr_fd >= 0) keep.push_back(inheritance.stderr_fd);
   if (inheritance.launcher_fd >= 0) keep.push_back(inheritance.launcher_fd);
   if (inheritance.stack_fd >= 0) keep.push_back(inheritance.stack_fd);
-  // The mapping does not survive an exec.
-  if (std::holds_alternative<config::WsgiConfig>(pool.app)) keep.push_back(inheritance.scoreboard_fd);
+  if (inheritance.scoreboard_fd >= 0) keep.push_back(inheritance.scoreboard_fd);
   if (inheritance.access_log_fd >= 0) keep.push_back(inheritance.access_log_fd);
   for (const ipc::InheritedListener& listener : inheritance.listeners) keep.push_back(listener.fd);
   return os::close_all_except(keep);
@@ -135,7 +134,7 @@ Result<void> set_up_child(const ipc::Inheritance& inheritance, const config::Poo
   // 2. Dispositions while everything is still blocked: a signal of the first moment meets the right one.
   set_dispositions(pool);
   // 3. Nothing of the master's: not its epoll, not its signalfd, not the channels of siblings.
-  if (auto done = close_everything_else(inheritance, pool); !done) return done;
+  if (auto done = close_everything_else(inheritance); !done) return done;
   if (auto done = take_standard_input_away(); !done) return done;
   // 4. What a program starts belongs to it: its process group, which is ours, is what the master stops as a whole.
   if (std::holds_alternative<config::ExecConfig>(pool.app))

@@ -42,19 +42,21 @@ Connection::Connection(os::UniqueFd socket, std::uint64_t key, const Service& se
       key_(key),
       service_(&service),
       peer_is_local_(net::is_local(peer.address)),
-      answer_log_(service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)) {
+      account_(service.books,
+               service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)) {
   if (service.streams == nullptr && service.stream_threads == nullptr)
-    conversation_ = &storage_.emplace<http::Session>(session_context(service, key, peer, answer_log_.get()));
+    conversation_ = &storage_.emplace<http::Session>(session_context(service, key, peer, &account_));
   else
     conversation_ =
         &storage_.emplace<StreamSession>(StreamSession::Context{.handler = service.streams,
                                                                 .threads = service.stream_threads,
+                                                                .shown = service.shown,
                                                                 .buffer = service.stream_buffer,
                                                                 .peer = {.connection = key, .address = peer.address}});
 }
 
 Connection::~Connection() {
-  if (answer_log_) answer_log_->note_end(conversation_->output().sent_total(), os::now());
+  account_.note_end(conversation_->output().sent_total());
 }
 
 void Connection::begin(std::span<char> buffer) {
@@ -71,12 +73,15 @@ void Connection::on_readable(std::span<char> buffer) {
     return;
   }
   received_ += result.bytes;
+  ipc::add(service_->books.board->counters.received_bytes, result.bytes);
   if (lingering_) {
     over_ = result.end;  // what a client still sends after the last answer is dropped
     return;
   }
-  if (answer_log_) answer_log_->note_read(os::now());
-  if (answer_log_ && conversation_->phase() == net::Phase::kIdle) answer_log_->note_request();
+  if (AnswerLog* const log = account_.log(); log != nullptr) {
+    log->note_read(os::now());
+    if (conversation_->phase() == net::Phase::kIdle) log->note_request();
+  }
   if (result.end)
     conversation_->receive_end();
   else
@@ -135,7 +140,7 @@ void Connection::pump() {
     if (conversation_->broken()) return break_off();
     while (!output.empty())
       if (output.sent_total() >= turn_end || !send_some()) return;
-    if (answer_log_) answer_log_->note_sent(output.sent_total(), os::now());
+    account_.note_sent(output.sent_total());
     if (conversation_->finished()) return finish();
     conversation_->resume();
     if (output.empty() && !conversation_->finished() && !conversation_->broken()) return;
@@ -162,6 +167,7 @@ bool Connection::send_some() {
   if (result.error != 0 || result.end) over_ = true;
   if (over_ || result.would_block) return false;
   output.consume(result.bytes);
+  ipc::add(service_->books.board->counters.sent_bytes, result.bytes);
   return true;
 }
 

@@ -15,8 +15,9 @@
 #include "os/epoll.hpp"
 #include "os/socket.hpp"
 #include "os/unique_fd.hpp"
-#include "worker/answer_log.hpp"
 #include "worker/deadline_list.hpp"
+#include "worker/request_account.hpp"
+#include "worker/shown_call.hpp"
 #include "worker/stream_session.hpp"
 
 namespace prong::worker {
@@ -42,6 +43,8 @@ struct Service {
   const http::Limits* limits = nullptr;
   log::AccessLog* access_log = nullptr;       // nullptr: the pool has none
   const http::ProxyTrust* proxies = nullptr;  // nullptr: no peer is trusted
+  Books books = {};
+  ShownCalls* shown = nullptr;  // of streams whose application runs here
   // How many bytes a client has to send of a body, and to take of an answer, while one deadline runs. At least 1.
   std::uint64_t body_quota = 1;
   std::uint64_t send_quota = 1;
@@ -55,7 +58,7 @@ class Connection : public Waiter {
   Connection(os::UniqueFd socket, std::uint64_t key, const Service& service, const Peer& peer);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  // Tells the access log of answers that have been cut.
+  // Tells its account of answers that have been cut.
   ~Connection();
 
   // It has just been accepted: takes what has arrived. Uses `buffer` as on_readable() does.
@@ -129,10 +132,10 @@ class Connection : public Waiter {
   bool lingering_ = false;
   bool over_ = false;
   bool hung_up_ = false;
-  std::uint64_t received_ = 0;             // bytes
-  std::uint64_t round_start_ = 0;          // of received_ or of what the client took, when the deadline began to run
-  std::uint64_t counted_ = 0;              // of answered()
-  std::unique_ptr<AnswerLog> answer_log_;  // before the conversation, which tells it
+  std::uint64_t received_ = 0;     // bytes
+  std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
+  std::uint64_t counted_ = 0;      // of answered()
+  RequestAccount account_;         // before the conversation, which tells it
   // In place, because a new connection is to cost no allocation more than it must.
   std::variant<std::monostate, http::Session, StreamSession> storage_;
   net::Conversation* conversation_ = nullptr;  // in storage_

@@ -115,8 +115,8 @@ Result<std::unique_ptr<log::AccessLog>> open_access_log(const ipc::Inheritance& 
 }  // namespace
 
 Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inheritance,
-                                                     const config::PoolConfig& pool, ipc::Channel channel,
-                                                     Application application) {
+                                                     const config::PoolConfig& pool, const ipc::Scoreboard& scoreboard,
+                                                     ipc::Channel channel, Application application) {
   auto epoll = os::Epoll::create();
   if (!epoll) return failure(std::move(epoll.error()));
   // What a Python application starts must not inherit a blocked TERM.
@@ -130,32 +130,37 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inh
       return failure(std::move(added.error()));
   auto access_log = open_access_log(inheritance, pool);
   if (!access_log) return failure(std::move(access_log.error()));
-  return std::unique_ptr<EventLoop>{new EventLoop{inheritance, pool, std::move(channel), application, std::move(*epoll),
-                                                  std::move(*signals), std::move(*access_log)}};
+  return std::unique_ptr<EventLoop>{new EventLoop{inheritance, pool, scoreboard, std::move(channel), application,
+                                                  std::move(*epoll), std::move(*signals), std::move(*access_log)}};
 }
 
 // file_buffer_ is written before it is read, and most pools never touch it.
 // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
-EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-                     Application application, os::Epoll epoll, os::SignalFd signals,
-                     std::unique_ptr<log::AccessLog> access_log)
+EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool,
+                     const ipc::Scoreboard& scoreboard, ipc::Channel channel, Application application, os::Epoll epoll,
+                     os::SignalFd signals, std::unique_ptr<log::AccessLog> access_log)
     : pool_(&pool),
+      latest_(os::now()),
       channel_(std::move(channel)),
       application_(application),
       limits_(to_limits(pool.http)),
       proxies_(to_trust(pool)),
       access_log_(std::move(access_log)),
-      service_{.handler = application.handler,
+      calls_(application.threads == nullptr ? std::optional(ShownCalls{scoreboard.threads().front(), latest_})
+                                            : std::nullopt),
+      service_{.handler = show(application),
                .streams = application.streams,
                .stream_threads = config::runs_streams(pool.app) ? application.threads : nullptr,
                .stream_buffer = static_cast<std::size_t>(pool.stream.buffer.bytes),
                .limits = &limits_,
                .access_log = access_log_.get(),
                .proxies = pool.trusted_proxies.empty() ? nullptr : &proxies_,
+               .books = {.board = &scoreboard.board(), .clock = &latest_},
+               .shown = calls_ ? &*calls_ : nullptr,
                .body_quota = quota(pool.http.min_body_rate, pool.http.body_timeout),
                .send_quota = patience_of(pool).send_quota,
                .file_buffer = file_buffer_},
-      cell_(inheritance.cell),
+      board_(&scoreboard.board()),
       epoll_(std::move(epoll)),
       signals_(std::move(signals)),
       acceptor_(epoll_, inheritance.listeners, kFirstListenerKey),
@@ -170,8 +175,14 @@ EventLoop::EventLoop(const ipc::Inheritance& inheritance, const config::PoolConf
       most_connections_(std::min<std::size_t>(
           pool.max_connections,
           connections_for(os::descriptor_limit(), inheritance.listeners.size(), descriptor_needs(application)))),
-      now_(os::now()),
+      now_(latest_),
       retirement_(Retirement::of(pool, now_)) {}
+
+// What answers requests here, each of them shown if the I/O thread runs the application.
+http::Handler* EventLoop::show(const Application& application) {
+  if (!calls_ || application.handler == nullptr) return application.handler;
+  return &shown_.emplace(*application.handler, *calls_);
+}
 
 void EventLoop::run() {
   if (auto said = channel_.send(ipc::Ready{}); !said)
@@ -190,7 +201,7 @@ bool EventLoop::has_work() const {
 void EventLoop::turn() {
   std::array<epoll_event, 64> buffer{};
   auto events = epoll_.wait(buffer, time_to_next_deadline());
-  now_ = os::now();
+  now_ = latest_ = os::now();
   if (!events) {
     log::error("{}", events.error().text());
     return drain({.grace = Duration::zero()});
@@ -282,10 +293,9 @@ void EventLoop::keep_access_log() {
 // It asks, and goes on serving until the master has a replacement and stops it.
 void EventLoop::consider_retirement() {
   if (draining_) return;
-  const Retirement::Finding found =
-      retirement_.look({.requests = cell_->requests.load(std::memory_order_relaxed),
-                        .connections = cell_->connections.load(std::memory_order_relaxed)},
-                       now_);
+  const Retirement::Finding found = retirement_.look({.requests = ipc::value_of(board_->counters.requests),
+                                                      .connections = ipc::value_of(board_->counters.connections)},
+                                                     now_);
   if (!found.warning.empty()) log::warn("{}", found.warning);
   if (found.reason.empty()) return;
   if (channel_.send(ipc::WantsToRetire{.reason = found.reason})) retirement_.asked();

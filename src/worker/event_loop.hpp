@@ -17,6 +17,7 @@
 #include "http/origin.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/inheritance.hpp"
+#include "ipc/scoreboard.hpp"
 #include "log/access_log.hpp"
 #include "os/clock.hpp"
 #include "os/epoll.hpp"
@@ -28,6 +29,7 @@
 #include "worker/deadline_list.hpp"
 #include "worker/request_watch.hpp"
 #include "worker/retirement.hpp"
+#include "worker/shown_call.hpp"
 
 namespace prong::worker {
 
@@ -42,17 +44,20 @@ class EventLoop {
   };
   // The error is for the master: why it cannot start.
   [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(const ipc::Inheritance& inheritance,
-                                                                 const config::PoolConfig& pool, ipc::Channel channel,
-                                                                 Application application);
+                                                                 const config::PoolConfig& pool,
+                                                                 const ipc::Scoreboard& scoreboard,
+                                                                 ipc::Channel channel, Application application);
 
   // Says Ready, waits for Serve, serves until it has drained. Requests that overran may still be with their threads
   // then, whose code nobody can stop but with the process.
   void run();
 
  private:
-  EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-            Application application, os::Epoll epoll, os::SignalFd signals, std::unique_ptr<log::AccessLog> access_log);
+  EventLoop(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, const ipc::Scoreboard& scoreboard,
+            ipc::Channel channel, Application application, os::Epoll epoll, os::SignalFd signals,
+            std::unique_ptr<log::AccessLog> access_log);
 
+  [[nodiscard]] http::Handler* show(const Application& application);
   void turn();
   [[nodiscard]] bool has_work() const;
   void dispatch(std::uint64_t key, std::uint32_t events);
@@ -103,13 +108,16 @@ class EventLoop {
   }
 
   const config::PoolConfig* pool_;
+  os::TimePoint latest_;  // now_, or a later look at the clock: Books::clock
   ipc::Channel channel_;
   Application application_;
   http::Limits limits_;
   http::ProxyTrust proxies_;
   std::unique_ptr<log::AccessLog> access_log_;  // nullptr: the pool has none
+  std::optional<ShownCalls> calls_;             // in `event`
+  std::optional<ShownHandler> shown_;           // the same, of a pool that speaks HTTP
   Service service_;
-  ipc::WorkerCell* cell_;
+  ipc::WorkerBoard* board_;
   os::Epoll epoll_;
   os::SignalFd signals_;
   Acceptor acceptor_;
@@ -126,7 +134,7 @@ class EventLoop {
 
   bool has_idle_timeout_;
   std::size_t most_connections_;  // max_connections, or what the descriptors allow
-  os::TimePoint now_;
+  os::TimePoint now_;             // when this turn began
   Retirement retirement_;
   bool serving_ = false;
   bool draining_ = false;

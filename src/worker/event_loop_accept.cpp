@@ -1,5 +1,6 @@
 // The part of the I/O thread that decides which connections it takes, and takes them.
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -110,19 +111,24 @@ void EventLoop::accept(std::uint64_t key) {
 
 // Whether it goes on.
 bool EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) {
-  ipc::WorkerCell::add(cell_->connections, 1);
+  ipc::WorkerCounters& counters = board_->counters;
+  ipc::add(counters.connections, 1);
   Peer peer{.address = accepted.peer,
             .listener = acceptor_.address(listener),
             .accepted_from = acceptor_.endpoint(listener),
-            .number = cell_->connections.load(std::memory_order_relaxed)};
-  if (access_log_) peer.queue_time = os::time_since_data(accepted.fd.get());
+            .number = ipc::value_of(counters.connections)};
+  if (accepted.peer.family() != AF_UNIX) peer.queue_time = os::time_since_data(accepted.fd.get());
+  if (peer.queue_time) board_->queue_delay.add(*peer.queue_time);
   Connection& connection = connections_.add(std::move(accepted.fd), service_, peer);
-  cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
+  counters.open_connections.store(connections_.size(), std::memory_order_relaxed);
   if (draining_) connection.announce_close();
   // With TCP_DEFER_ACCEPT the request is there already; without, the attempt costs one call.
   const std::uint64_t key = connection.key();
   connection.begin(buffer_);
-  if (connection.is_stream()) ipc::WorkerCell::add(cell_->requests, 1);
+  if (connection.is_stream()) {
+    ipc::add(counters.begun, 1);
+    ipc::add(counters.requests, 1);
+  }
   settle(connection);
   return connections_.find(key) != nullptr;
 }

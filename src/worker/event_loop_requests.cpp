@@ -58,11 +58,7 @@ void EventLoop::take_outcome(Connection* connection, app::StreamOutcome outcome)
 // After anything that a connection did: counts, timers, epoll, or its end.
 void EventLoop::settle(Connection& connection) {
   const std::uint64_t answered = connection.take_answered();
-  if (answered > 0) {
-    has_served_ = true;
-    // What counts of a stream is that it was there (begin_connection()), not in how many pieces it came.
-    if (!connection.is_stream()) ipc::WorkerCell::add(cell_->requests, answered);
-  }
+  if (answered > 0) has_served_ = true;
   // As in read_news(), for what needed no application thread: the next answer is the connection's last.
   if (answered > 0 && pool_->concurrency == config::Concurrency::kProcess && !pool_->static_map.empty() &&
       acceptor_.somebody_waits())
@@ -89,7 +85,7 @@ void EventLoop::remove(Connection& connection) {
   const std::uint64_t key = connection.key();
   const bool has_work_left = application_.threads != nullptr && connection.conversation().is_with_application();
   connections_.remove(connection);
-  cell_->open_connections.store(connections_.size(), std::memory_order_relaxed);
+  board_->counters.open_connections.store(connections_.size(), std::memory_order_relaxed);
   // Nobody waits for the answer: what has not begun is left out, what has begun is watched to its end.
   if (has_work_left && application_.threads->cancel(key) == ApplicationThreads::Cancelled::kRunning)
     watch_.note_left(key, now_);

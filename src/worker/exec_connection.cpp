@@ -138,7 +138,7 @@ void ConnectionWorker::accept(const os::UniqueFd& listener) {
     (void)::poll(&news, 1, static_cast<int>(kAcceptPause.count()));  // memory may be free soon
     return;
   }
-  ipc::WorkerCell::add(cell_->connections, 1);
+  ipc::add(cell_->connections, 1);
   cell_->open_connections.store(1, std::memory_order_relaxed);
   connection.variables = app::ucspi_variables(fd, connection.accepted.peer);
   const std::string address = net::host_text(connection.accepted.peer);

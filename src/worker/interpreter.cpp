@@ -106,14 +106,10 @@ Result<Resumed> resume_worker(int record_fd) {
   if (!log) return failure(std::move(log.error()));
   log::use(*std::move(log));
   ipc::Inheritance& inheritance = record->inheritance;
-  auto scoreboard = ipc::Scoreboard::open(os::UniqueFd{inheritance.scoreboard_fd});
-  if (!scoreboard) return failure(std::move(scoreboard.error()));
-  inheritance.cell = &scoreboard->cell(inheritance.cell_number);
   os::remember_arguments_of_host();
   if (auto done = set_up_host(inheritance, loaded.config->pools.front()); !done)
     return failure(std::move(done.error()));
-  return Resumed{
-      .inheritance = std::move(inheritance), .config = std::move(loaded.config), .scoreboard = *std::move(scoreboard)};
+  return Resumed{.inheritance = std::move(inheritance), .config = std::move(loaded.config)};
 }
 
 }  // namespace prong::worker

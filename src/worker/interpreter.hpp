@@ -9,7 +9,6 @@
 #include "config/config.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/inheritance.hpp"
-#include "ipc/scoreboard.hpp"
 
 namespace prong::worker {
 
@@ -21,7 +20,6 @@ namespace prong::worker {
 struct Resumed {
   ipc::Inheritance inheritance;
   std::shared_ptr<const config::Config> config;  // with one pool
-  ipc::Scoreboard scoreboard;
 
   [[nodiscard]] const config::PoolConfig& pool() const { return config->pools.front(); }
 };

@@ -39,8 +39,15 @@ void StreamSession::happen(app::StreamEventKind kind, std::string_view bytes) {
     return context_.threads->handle(std::move(event));
   }
   opened_ = true;
+  take_verdict(run_event(kind, bytes));
+}
+
+app::StreamVerdict StreamSession::run_event(app::StreamEventKind kind, std::string_view bytes) {
   app::StreamReply reply(output_, room());
-  take_verdict(app::run_event(*context_.handler, kind, context_.peer, stream_, bytes, reply));
+  const ShownCall shown{
+      context_.shown,
+      {.phase = ipc::ThreadPhase::kStream, .peer = peer_bytes(net::Endpoint::of(context_.peer.address))}};
+  return app::run_event(*context_.handler, kind, context_.peer, stream_, bytes, reply);
 }
 
 void StreamSession::finish_event(app::StreamOutcome outcome) {

@@ -17,6 +17,7 @@
 #include "app/stream_event.hpp"
 #include "net/conversation.hpp"
 #include "worker/application_threads.hpp"
+#include "worker/shown_call.hpp"
 
 namespace prong::worker {
 
@@ -26,6 +27,7 @@ class StreamSession final : public net::Conversation {
     // Where the application runs: one of both. Borrowed; outlives the session.
     app::StreamHandler* handler = nullptr;  // here
     ApplicationThreads* threads = nullptr;  // there
+    ShownCalls* shown = nullptr;            // with handler, if its calls are to be shown
     std::size_t buffer = 0;                 // bytes that may wait to be sent before reading stops; at least 1
     app::StreamPeer peer = {};
   };
@@ -56,6 +58,7 @@ class StreamSession final : public net::Conversation {
 
  private:
   void happen(app::StreamEventKind kind, std::string_view bytes);
+  [[nodiscard]] app::StreamVerdict run_event(app::StreamEventKind kind, std::string_view bytes);
   void take_verdict(app::StreamVerdict verdict);
   [[nodiscard]] std::size_t room() const;
 

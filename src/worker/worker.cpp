@@ -37,31 +37,32 @@ struct Loaders {
 };
 
 // One thread does it all.
-int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-              EventLoop::Application application) {
-  auto loop = EventLoop::create(inheritance, pool, std::move(channel), application);
+int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, const ipc::Scoreboard& scoreboard,
+              ipc::Channel channel, EventLoop::Application application) {
+  auto loop = EventLoop::create(inheritance, pool, scoreboard, std::move(channel), application);
   if (!loop) return give_up(ipc::Channel{}, loop.error());
   (*loop)->run();
   return 0;
 }
 
-int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-              const Loaders& load) {
+int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, const ipc::Scoreboard& scoreboard,
+              ipc::Channel channel, const Loaders& load) {
   if (config::runs_streams(pool.app)) {
     auto streams = load.streams(pool.app);
     if (!streams) return give_up(channel, streams.error());
-    return run_event(inheritance, pool, std::move(channel), EventLoop::Application{.streams = streams->get()});
+    return run_event(inheritance, pool, scoreboard, std::move(channel),
+                     EventLoop::Application{.streams = streams->get()});
   }
   auto application = load.application(pool.app);
   if (!application) return give_up(channel, application.error());
   auto router = load_router(pool, **application);
   if (!router) return give_up(channel, router.error());
-  return run_event(inheritance, pool, std::move(channel),
+  return run_event(inheritance, pool, scoreboard, std::move(channel),
                    EventLoop::Application{.handler = *router ? router->get() : application->get()});
 }
 
 Result<std::unique_ptr<ApplicationThreads>> make_threads(const config::PoolConfig& pool, const Loaders& load) {
-  const std::size_t number = pool.concurrency == config::Concurrency::kThread ? pool.threads : 1;
+  const std::size_t number = pool.application_threads();
   if (config::runs_streams(pool.app)) {
     auto streams = load.streams(pool.app);
     if (!streams) return failure(std::move(streams.error()));
@@ -109,11 +110,12 @@ class Threads {
 
 // Application code runs on this thread, the process's main thread, which some code expects (a Python interpreter, say),
 // and on further ones; the I/O thread is a thread of its own. Only the I/O thread writes to the log.
-int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-                const Loaders& load) {
+int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, const ipc::Scoreboard& scoreboard,
+                ipc::Channel channel, const Loaders& load) {
   auto application = make_threads(pool, load);
   if (!application) return give_up(channel, application.error());
   ApplicationThreads& shared = **application;
+  shared.show_in(scoreboard.threads(), pool.request_timeout);
   std::unique_ptr<http::Handler> router;  // outlives the loop
   http::Handler* handler = nullptr;
   if (!config::runs_streams(pool.app)) {
@@ -127,7 +129,8 @@ int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& p
   for (std::size_t i = 1; i < shared.threads(); ++i)
     if (auto started = threads.start("prongd-app", [&shared, i] { shared.run(i); }); !started)
       return give_up(channel, started.error());
-  auto made = EventLoop::create(inheritance, pool, std::move(channel), {.handler = handler, .threads = &shared});
+  auto made =
+      EventLoop::create(inheritance, pool, scoreboard, std::move(channel), {.handler = handler, .threads = &shared});
   if (!made) return give_up(ipc::Channel{}, made.error());
   loop = std::move(*made);
   auto started = threads.start("prongd-io", [&loop, &shared] {
@@ -163,14 +166,16 @@ int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, Loa
 int serve(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
           LoadApplication load, LoadStreams load_streams) {
   const Loaders loaders{.application = load, .streams = load_streams};
+  const auto scoreboard = ipc::Scoreboard::open(os::UniqueFd{inheritance.scoreboard_fd}, pool.application_threads());
+  if (!scoreboard) return give_up(channel, scoreboard.error());
   switch (pool.concurrency) {
     case config::Concurrency::kEvent:
-      return run_event(inheritance, pool, std::move(channel), loaders);
+      return run_event(inheritance, pool, *scoreboard, std::move(channel), loaders);
     case config::Concurrency::kThread:
     case config::Concurrency::kProcess:
       break;
   }
-  return run_threads(inheritance, pool, std::move(channel), loaders);
+  return run_threads(inheritance, pool, *scoreboard, std::move(channel), loaders);
 }
 
 }  // namespace prong::worker

@@ -451,6 +451,7 @@ TEST_CASE("shared bytes live until they are sent, and leave together with their 
 TEST_CASE("an observer is told where each answer begins and ends, and what was asked") {
   class Recorder final : public Observer {
    public:
+    void request_begins() override { told.emplace_back("begin"); }
     void answer_begins(const Request& request, const Response& response, std::uint64_t begin,
                        std::uint64_t body_begin) override {
       told.push_back(std::string(request.method) + ' ' + std::string(request.target) + ' ' +
@@ -468,12 +469,14 @@ TEST_CASE("an observer is told where each answer begins and ends, and what was a
   const std::string second = converse(session, std::string(kGet) + "BROKEN\r\n\r\n");
   const std::string end = std::to_string(first.size());
   const std::string all = std::to_string(first.size() + second.size());
-  REQUIRE(recorder.told.size() == 6);
-  CHECK(recorder.told[0] == "GET / 200 0");
-  CHECK(recorder.told[1] == "end " + end);
-  CHECK(recorder.told[2] == "GET / 200 " + end);
-  CHECK(recorder.told[4].starts_with("  400 "));
-  CHECK(recorder.told[5] == "end " + all);
+  REQUIRE(recorder.told.size() == 8);
+  CHECK(recorder.told[0] == "begin");
+  CHECK(recorder.told[1] == "GET / 200 0");
+  CHECK(recorder.told[2] == "end " + end);
+  CHECK(recorder.told[3] == "begin");
+  CHECK(recorder.told[4] == "GET / 200 " + end);
+  CHECK(recorder.told[6].starts_with("  400 "));  // no request began
+  CHECK(recorder.told[7] == "end " + all);
 }
 
 TEST_CASE("fields with an underscore are dropped, or refused") {

@@ -25,7 +25,6 @@ ExecRecord example() {
   inheritance.listeners = {{.fd = 6, .number = 0, .address = "127.0.0.1:80"},
                            {.fd = 7, .number = 2, .address = std::string("unix:@a\0b", 9)}};
   inheritance.scoreboard_fd = 9;
-  inheritance.cell_number = 63;
   inheritance.stack_fd = 10;
   record.config = "[pool.shop]\n";
   record.log_fd = -1;
@@ -67,7 +66,6 @@ TEST_CASE("a record comes back as it was") {
   }
   CHECK(after.access_log_fd == -1);
   CHECK(after.scoreboard_fd == before.scoreboard_fd);
-  CHECK(after.cell_number == before.cell_number);
   CHECK(after.stack_fd == before.stack_fd);
   CHECK(got->config == record.config);
   CHECK(got->log_fd == -1);
@@ -91,9 +89,6 @@ TEST_CASE("a record that is cut anywhere, longer, or of another version is refus
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().message.find("the master is of prongd 9") != std::string::npos);
   CHECK_FALSE(refused.error().hint.empty());
-  ExecRecord outside = example();
-  outside.inheritance.cell_number = Scoreboard::kCells;
-  CHECK_FALSE(decode(encode(outside)).has_value());
 }
 
 TEST_CASE("the descriptors of a record stay open over an exec, and are close-on-exec again after it") {

@@ -66,7 +66,9 @@ Peer local_peer() {
 struct Pair {
   test::Echo echo;
   http::Limits limits;
-  Service service{.limits = &limits};
+  std::unique_ptr<ipc::WorkerBoard> board = std::make_unique<ipc::WorkerBoard>();
+  os::TimePoint clock = os::now();
+  Service service{.limits = &limits, .books = {.board = board.get(), .clock = &clock}};
   os::UniqueFd client;
   std::unique_ptr<Connection> connection;
   std::array<char, 4096> buffer{};
@@ -368,7 +370,9 @@ TEST_CASE("a connection that cannot be watched is over") {
 TEST_CASE("connections are found by their key while they live") {
   test::Echo echo;
   const http::Limits limits;
-  const Service service{.handler = &echo, .limits = &limits};
+  ipc::WorkerBoard board{};
+  os::TimePoint clock = os::now();
+  const Service service{.handler = &echo, .limits = &limits, .books = {.board = &board, .clock = &clock}};
   ConnectionTable table;
   auto ends = os::make_socket_pair(SOCK_STREAM);
   Connection& first = table.add(std::move(ends->first), service, {});
@@ -387,7 +391,9 @@ TEST_CASE("connections are found by their key while they live") {
 TEST_CASE("an event of a connection that is gone does not reach the one that got its number") {
   test::Echo echo;
   const http::Limits limits;
-  const Service service{.handler = &echo, .limits = &limits};
+  ipc::WorkerBoard board{};
+  os::TimePoint clock = os::now();
+  const Service service{.handler = &echo, .limits = &limits, .books = {.board = &board, .clock = &clock}};
   ConnectionTable table;
   const os::UniqueFd origin{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
   constexpr int kNumber = 200;

@@ -41,10 +41,10 @@ class Worker {
  public:
   explicit Worker(config::ExecConfig exec) {
     auto channel = Channel::create_pair();
-    auto scoreboard = ipc::Scoreboard::create();
+    auto cells = ipc::CellPage::create();
     std::array<int, 2> pipe{};
-    if (!channel || !scoreboard || ::pipe2(pipe.data(), O_CLOEXEC) != 0) throw std::runtime_error("worker");
-    scoreboard_ = *std::move(scoreboard);
+    if (!channel || !cells || ::pipe2(pipe.data(), O_CLOEXEC) != 0) throw std::runtime_error("worker");
+    cells_ = *std::move(cells);
     errors_.reset(pipe[0]);
     const os::UniqueFd write_end{pipe[1]};
     config::PoolConfig pool;
@@ -60,7 +60,7 @@ class Worker {
         .log_fds = {},
         .stderr_fd = write_end.get(),
         .notify_address = "@notify",
-        .cell = &scoreboard_->cell()};
+        .cell = &cells_->cell()};
     class Child final : public os::ChildMain {
      public:
       Child(const ipc::Inheritance& inheritance, const config::PoolConfig& pool)
@@ -107,11 +107,11 @@ class Worker {
   os::UniqueFd connect() { return connect_to(listener_); }
   std::string errors() { return test::read_to_end(errors_.get()); }
   [[nodiscard]] pid_t pid() const { return pid_; }
-  [[nodiscard]] ipc::WorkerCounts counts() const { return scoreboard_->counts(); }
+  [[nodiscard]] ipc::WorkerCounts counts() const { return ipc::counts_of(cells_->cell()); }
 
  private:
   net::Listener listener_ = net::Listener::open(net::parse_address("127.0.0.1:0").value(), {}).value();
-  std::optional<ipc::Scoreboard> scoreboard_;
+  std::optional<ipc::CellPage> cells_;
   os::UniqueFd errors_;
   Channel channel_;
   pid_t pid_ = 0;
