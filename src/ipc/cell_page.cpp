@@ -7,6 +7,7 @@ namespace prong::ipc {
 Result<CellPage> CellPage::create() {
   auto memory = os::SharedMemory::create("prongd-cells", kCells * sizeof(WorkerCell));
   if (!memory) return failure("cannot create a page of cells", std::move(memory.error()));
+  memory->take_descriptor().reset();
   return CellPage{std::move(*memory)};
 }
 

@@ -76,10 +76,16 @@ struct Slot {
   bool serves_already = false;  // made by the launcher: it accepts from its birth
 };
 
-// What its worker says that it has done; nothing without one.
-[[nodiscard]] inline ipc::WorkerCounts counts_of(const Slot& slot) {
-  if (slot.scoreboard) return ipc::counts_of(slot.scoreboard->board().counters);
-  return slot.cell != nullptr ? ipc::counts_of(*slot.cell) : ipc::WorkerCounts{};
+// What its worker says that it has done and does; nothing without one.
+[[nodiscard]] inline ipc::WorkerTotals totals_of(const Slot& slot) {
+  if (slot.scoreboard) return ipc::totals_of(slot.scoreboard->board());
+  ipc::WorkerTotals totals;
+  if (slot.cell != nullptr) totals.counts = ipc::counts_of(*slot.cell);
+  return totals;
+}
+[[nodiscard]] inline std::vector<std::optional<ipc::ThreadReading>> threads_of(const Slot& slot, os::TimePoint now) {
+  if (!slot.scoreboard) return {};
+  return ipc::read_threads(*slot.scoreboard, now);
 }
 
 struct Pool {

@@ -83,6 +83,7 @@ ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {
   }
   listeners_.close_all();
   control_.close();
+  for (const auto& [pool, totals] : supervisor_.book().pools()) log::info("pool {}: {}", pool, totals.text());
   log::info("stopped");
   return exit_code_;
 }

@@ -1,13 +1,21 @@
 #include "master/obituary.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <csignal>
+#include <string>
+#include <vector>
 
 #include "base/units.hpp"
 
 namespace prong::master {
 namespace {
+
+// One line that a terminal can still show.
+constexpr std::size_t kMostCalls = 4;
+constexpr std::size_t kMostCallText = 200;
 
 // With 128 + N a program, or the shell that runs it, tells that it ended because of signal N (POSIX, shell command
 // language, exit status).
@@ -35,8 +43,38 @@ std::string life_of(const Death& death) {
   if (death.program != ProgramKind::kNone)
     return fmt::format("program{}{} {} after {}", death.client.empty() ? "" : " for ", death.client,
                        death.status.text(), to_rough_text(death.lived));
-  return fmt::format("{} after {}, {} connections, {} requests", death.status.text(), to_rough_text(death.lived),
-                     death.counts.connections, death.counts.requests);
+  const std::string end = fmt::format("{} after {}", death.status.text(), to_rough_text(death.lived));
+  if (!death.counts) return end + ", what it had counted is overwritten";
+  std::string life =
+      fmt::format("{}, {} connections, {} requests", end, death.counts->connections, death.counts->requests);
+  if (death.counts->open_connections > 0) life += fmt::format(", {} connections open", death.counts->open_connections);
+  return life;
+}
+
+// Of a thread: "GET /checkout for 3.2s (thread 2)".
+std::string call_text(const Death& death, std::size_t thread) {
+  const ipc::ThreadReading& call = *death.threads[thread];
+  std::string work = call.work();
+  if (work.size() > kMostCallText) work = work.substr(0, kMostCallText) + "...";
+  std::string text = fmt::format("{} for {}", work, to_rough_text(death.now - call.since));
+  return death.threads.size() == 1 ? text : text + fmt::format(" (thread {})", thread + 1);
+}
+
+// What it was in when it died: the calls of the application, the longest first, and how many requests besides.
+std::string last_calls(const Death& death) {
+  std::vector<std::size_t> busy;
+  for (std::size_t i = 0; i < death.threads.size(); ++i)
+    if (death.threads[i] && death.threads[i]->phase != ipc::ThreadPhase::kIdle) busy.push_back(i);
+  std::ranges::stable_sort(busy, {}, [&death](std::size_t thread) { return death.threads[thread]->since; });
+  std::uint64_t more = death.counts ? death.counts->inside() : 0;
+  std::vector<std::string> named;
+  for (const std::size_t thread : busy) {
+    if (named.size() == kMostCalls) break;
+    named.push_back(call_text(death, thread));
+    if (death.threads[thread]->phase != ipc::ThreadPhase::kStream && more > 0) --more;
+  }
+  if (named.empty()) return more == 0 ? std::string{} : fmt::format("{} requests were not answered yet", more);
+  return fmt::format("in {}{}", fmt::join(named, ", "), more == 0 ? "" : fmt::format(", and {} requests more", more));
 }
 
 // Why, as far as it is known, from the surest source to the least sure.
@@ -56,8 +94,7 @@ Obituary write_obituary(const Death& death) {
   Obituary obituary;
   obituary.level = is_expected(death) ? log::Level::kInfo : log::Level::kError;
   obituary.text = life_of(death);
-  if (death.counts.open_connections > 0 && death.program == ProgramKind::kNone)
-    obituary.text += fmt::format(", {} connections open", death.counts.open_connections);
+  if (const std::string calls = last_calls(death); !calls.empty()) obituary.text += fmt::format("; {}", calls);
   if (const std::string cause = cause_of(death); !cause.empty()) obituary.text += fmt::format("; {}", cause);
   if (!death.python_stack.empty()) obituary.text += fmt::format("; in {}", death.python_stack);
   return obituary;

@@ -1,13 +1,17 @@
-// The log line about a dead worker: who, why, how long it lived, what it had done. Pure text.
+// The log line about a dead worker: who, why, how long it lived, what it had done, and the requests that it was in.
+// Pure text.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "ipc/worker_reading.hpp"
 #include "log/log.hpp"
 #include "master/slot_machine.hpp"
+#include "os/clock.hpp"
 #include "os/process.hpp"
 
 namespace prong::master {
@@ -19,7 +23,8 @@ struct Death {
   SlotState state = SlotState::kServing;  // in which it died
   os::ExitStatus status;
   std::chrono::nanoseconds lived{};
-  ipc::WorkerCounts counts;
+  // As its scoreboard said last; nothing: it had overwritten it with what cannot be.
+  std::optional<ipc::WorkerCounts> counts;
   std::string killed_because;   // why the master sent KILL or ABRT; empty if it did not
   std::string start_failure;    // what the worker said before it exited
   std::string retired_because;  // what the worker said before it drained by itself
@@ -29,6 +34,9 @@ struct Death {
   int asked_by = 0;         // the signal by which the master asked it to stop; 0: it did not
   // Of an interpreter that died of a signal: the innermost of its Python code (python_stack.hpp). Empty: not known.
   std::string python_stack = {};
+  // What its application threads were at, in their order (ipc::read_threads()), when it was reaped: at `now`.
+  std::vector<std::optional<ipc::ThreadReading>> threads = {};
+  os::TimePoint now = {};
 };
 
 struct Obituary {

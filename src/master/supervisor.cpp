@@ -29,7 +29,7 @@ LifeFacts life_facts(const Slot& slot, os::TimePoint now) {
   if (slot.program.kind == ProgramKind::kConnection)
     facts.connections = 1;
   else
-    facts.connections = counts_of(slot).connections;
+    facts.connections = totals_of(slot).counts.connections;
   if (slot.ready_at) facts.served = now - *slot.ready_at;
   return facts;
 }
@@ -292,18 +292,24 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
   drain_channel(place, now);
   if (slot.program.output) log_output(place, slot.program.output->finish());
   const bool by_us = exit.status.signalled && (exit.status.code == SIGKILL || exit.status.code == SIGABRT);
+  const ipc::WorkerTotals did = totals_of(slot);
+  const auto lived = now - slot.forked_at;
   const Death death{.state = slot.state,
                     .status = exit.status,
                     .lived = now - (slot.program.kind == ProgramKind::kNone ? slot.forked_at : slot.program.since),
-                    .counts = counts_of(slot),
+                    .counts = ipc::is_plausible(did, lived) ? std::optional(did.counts) : std::nullopt,
                     .killed_because = by_us ? slot.killed_because : std::string{},
                     .start_failure = slot.start_failure,
                     .retired_because = slot.retired_because,
                     .program = slot.program.kind,
                     .client = slot.program.client,
                     .asked_by = slot.program.asked_by,
-                    .python_stack = log_python_stack(place)};
+                    .python_stack = log_python_stack(place),
+                    .threads = threads_of(slot, now),
+                    .now = now};
   const Obituary obituary = write_obituary(death);
+  book_.bury(place.pool->config->name, did, lived,
+             obituary.level == log::Level::kError ? DeathWas::kUnexpected : DeathWas::kExpected);
   log::write(obituary.level, subject(place), obituary.text);
   note_death(place, obituary, now);
   const bool was_stopping = !slot.stop_plan.steps.empty();
@@ -317,6 +323,15 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
   const std::uint32_t forgiven = slot.ready_at ? 1 : 0;
   const bool pause = !was_stopping && slot.failures > forgiven;
   apply(place, SlotEvent::kExited, {.backoff = pause}, now);
+}
+
+PoolTotals Supervisor::totals(const std::string& pool, os::TimePoint now) const {
+  PoolTotals totals = book_.of(pool);
+  for (const auto& generation : generations_)
+    for (const Pool& each : generation->pools)
+      for (const Slot& slot : each.slots)
+        if (each.config->name == pool && slot.pid != 0) totals.add_live(totals_of(slot), now - slot.forked_at);
+  return totals;
 }
 
 void Supervisor::handle_ended_channels(os::TimePoint now) {

@@ -18,6 +18,7 @@
 #include "master/access_logs.hpp"
 #include "master/config_plan.hpp"
 #include "master/generation.hpp"
+#include "master/pool_totals.hpp"
 #include "net/listener_set.hpp"
 #include "os/epoll.hpp"
 #include "os/process.hpp"
@@ -74,6 +75,10 @@ class Supervisor {
   [[nodiscard]] bool is_empty() const { return generations_.empty(); }
   // Who of the workers has asked for a reload since the last call, and why: "shop/worker[0]: shop/wsgi.py changed".
   [[nodiscard]] std::optional<std::string> take_reload_wish() { return std::exchange(reload_wish_, std::nullopt); }
+  // What all workers of that name's pools have done, in all generations, dead or alive. Reads every live scoreboard.
+  [[nodiscard]] PoolTotals totals(const std::string& pool, os::TimePoint now) const;
+  // Of pools that had workers which are dead by now.
+  [[nodiscard]] const PoolBook& book() const { return book_; }
   // "files 2/2, shop 4/4, date 4 spare, 12 busy"
   [[nodiscard]] std::string summary(const Generation& generation) const;
 
@@ -193,6 +198,7 @@ class Supervisor {
   std::optional<os::TimePoint> nearest_due_;  // of all slots, as next_deadline() found it
   std::optional<std::string> reload_wish_;
   std::map<std::string, PoolHistory> histories_;  // by the name of the pool
+  PoolBook book_;
   bool stops_fast_ = false;
 };
 

@@ -2,6 +2,8 @@
 // and requests that take too long.
 #include <fmt/format.h>
 
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -83,12 +85,14 @@ void EventLoop::settle(Connection& connection) {
 
 void EventLoop::remove(Connection& connection) {
   const std::uint64_t key = connection.key();
-  const bool has_work_left = application_.threads != nullptr && connection.conversation().is_with_application();
+  std::optional<std::string> work_left;
+  if (application_.threads != nullptr && connection.conversation().is_with_application())
+    work_left = connection.work_text();
   connections_.remove(connection);
   board_->counters.open_connections.store(connections_.size(), std::memory_order_relaxed);
   // Nobody waits for the answer: what has not begun is left out, what has begun is watched to its end.
-  if (has_work_left && application_.threads->cancel(key) == ApplicationThreads::Cancelled::kRunning)
-    watch_.note_left(key, now_);
+  if (work_left && application_.threads->cancel(key) == ApplicationThreads::Cancelled::kRunning)
+    watch_.note_left(key, *std::move(work_left), now_);
 }
 
 DeadlineList* EventLoop::list_of(Waiting waiting) {
@@ -112,9 +116,9 @@ DeadlineList* EventLoop::list_of(Waiting waiting) {
 }
 
 void EventLoop::handle_late() {
-  while (watch_.take_late(now_))
-    replace_me(
-        fmt::format("a request whose client had left overran request_timeout = {}", to_text(pool_->request_timeout)));
+  while (const auto late = watch_.take_late(now_))
+    replace_me(fmt::format("{}, whose client had left, overran request_timeout = {}",
+                           escaped(*late, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout)));
   for (DeadlineList* list : lists()) {
     while (Waiter* waiter = list->take_late(now_)) {
       // Only connections are put into these lists, and a Waiter has no virtual function to ask.

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "base/units.hpp"
 #include "os/clock.hpp"
@@ -21,23 +23,24 @@ class RequestWatch {
   // No time: no request is ever late.
   explicit RequestWatch(Duration timeout) : has_timeout_(timeout > Duration::zero()), left_(timeout) {}
 
-  // The client has gone, and a thread goes on with the request.
-  void note_left(std::uint64_t connection, os::TimePoint now);
+  // The client has gone, and a thread goes on with the request. `request`: what it is, for the log.
+  void note_left(std::uint64_t connection, std::string request, os::TimePoint now);
   // The request is late, and its thread works on.
   void note_overrun(std::uint64_t connection) { overrun_.insert(connection); }
   // Its thread is free again.
   void note_done(std::uint64_t connection);
 
-  // A request without a client that is late now, if there is one; it counts as overrun from then on.
-  [[nodiscard]] bool take_late(os::TimePoint now);
+  // A request without a client that is late now, if there is one: what it is. It counts as overrun from then on.
+  [[nodiscard]] std::optional<std::string> take_late(os::TimePoint now);
   [[nodiscard]] std::optional<os::TimePoint> next_deadline() const { return left_.next_deadline(); }
   // Threads that are not expected back.
   [[nodiscard]] std::size_t overrun() const { return overrun_.size(); }
 
  private:
   struct Left : Waiter {
-    explicit Left(std::uint64_t key) : connection(key) {}
+    Left(std::uint64_t key, std::string text) : connection(key), request(std::move(text)) {}
     std::uint64_t connection;
+    std::string request;
   };
   bool has_timeout_;
   DeadlineList left_;  // before its waiters

@@ -51,17 +51,14 @@ class ShownCall {
   ShownCalls* calls_;
 };
 
-// The application's handler, with each request that it gets shown.
+// The application's handler, with each request that it gets shown, and each part of a body that it makes while it is
+// sent. Both are borrowed, also by such bodies.
 class ShownHandler final : public http::Handler {
  public:
-  // Both are borrowed.
   ShownHandler(http::Handler& handler, ShownCalls& calls) : handler_(&handler), calls_(&calls) {}
 
   [[nodiscard]] http::BodyUse body_use(const http::Request& request) override { return handler_->body_use(request); }
-  [[nodiscard]] http::Answer handle(const http::Request& request) override {
-    const ShownCall shown{calls_, call_of(request)};
-    return handler_->handle(request);
-  }
+  [[nodiscard]] http::Answer handle(const http::Request& request) override;
   [[nodiscard]] http::DescriptorNeeds descriptor_needs() const override { return handler_->descriptor_needs(); }
   [[nodiscard]] std::optional<os::TimePoint> do_housekeeping(os::TimePoint now) override {
     return handler_->do_housekeeping(now);

@@ -37,7 +37,6 @@ SUPPRESSED_FROM = (3, 12)
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 DESCRIPTORS_PER_WORKER = 1  # what the master holds for each: a channel
-DESCRIPTORS_PER_POOL = 1  # and for each pool (of up to 64 workers): a scoreboard
 
 LINE = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?P<level>debug|info|warn|error) +(?P<subject>\S.*?): (?P<text>.*)$")
@@ -661,10 +660,9 @@ class Daemon:
 
         self.baseline = wait_until(at_rest, "the master at rest")
 
-    def expect_more(self, *, workers=0, listeners=0, pools=0):
+    def expect_more(self, *, workers=0, listeners=0):
         """Announces that the master holds more (or fewer) workers and listeners at the end than when it was ready."""
-        self._descriptor_change = (workers * DESCRIPTORS_PER_WORKER + listeners +
-                                   pools * DESCRIPTORS_PER_POOL)
+        self._descriptor_change = workers * DESCRIPTORS_PER_WORKER + listeners
 
     def check_quiet(self):
         """A master at rest has no zombie and as many descriptors as when it was ready."""

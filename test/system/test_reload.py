@@ -362,7 +362,7 @@ def test_workers_of_a_new_generation_accept_only_after_the_commit(session):
             return harness.holder_of(connection, new) in new
 
     wait_until(is_held_by_new, "a connection of a new worker")  # an old one accepts until it has read its Stop
-    daemon.expect_more(workers=1, listeners=1, pools=1)
+    daemon.expect_more(workers=1, listeners=1)
 
 
 def test_a_reload_asked_for_during_a_reload_runs_afterwards(session):

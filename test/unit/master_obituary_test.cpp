@@ -2,7 +2,10 @@
 #include <catch2/catch.hpp>
 
 #include <csignal>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "master/obituary.hpp"
 
@@ -16,7 +19,7 @@ Death death(SlotState state, os::ExitStatus status) {
   return {.state = state,
           .status = status,
           .lived = 41'300ms,
-          .counts = {.connections = 7, .requests = 12, .open_connections = 0},
+          .counts = ipc::WorkerCounts{.connections = 7, .begun = 12, .requests = 12},
           .killed_because = {},
           .start_failure = {},
           .retired_because = {},
@@ -61,7 +64,7 @@ TEST_CASE("a worker that fails while it drains is an error") {
 
 TEST_CASE("a crash tells the signal, whether a core was dumped, and what was open") {
   Death of = death(SlotState::kServing, kSegv);
-  of.counts.open_connections = 3;
+  of.counts->open_connections = 3;
   const Obituary obituary = write_obituary(of);
   CHECK(obituary.level == Level::kError);
   CHECK(obituary.text ==
@@ -165,6 +168,66 @@ TEST_CASE("an interpreter's obituary ends with the Python code that it was runni
   CHECK(write_obituary(of).text.ends_with(
       "; killed by the master: it did not answer; in crash (shop/views.py:42), called by "
       "application (shop/wsgi.py:9)"));
+}
+
+namespace {
+
+const os::TimePoint kNow{1h};
+
+ipc::ThreadReading call(std::string target, std::chrono::nanoseconds lasted) {
+  return {.phase = ipc::ThreadPhase::kRequest, .since = kNow - lasted, .method = "GET", .target = std::move(target)};
+}
+
+// A crash in the middle of so many requests.
+Death crash(std::vector<std::optional<ipc::ThreadReading>> threads, std::uint64_t inside) {
+  Death of = death(SlotState::kServing, kKilled);
+  of.killed_because = "it was asked to";
+  of.counts->begun = of.counts->requests + inside;
+  of.threads = std::move(threads);
+  of.now = kNow;
+  return of;
+}
+
+std::string calls_in(const Death& of) {
+  const std::string text = write_obituary(of).text;
+  const std::string before = "41.3s, 7 connections, 12 requests";
+  const std::size_t begin = text.find(before) + before.size();
+  return text.substr(begin, text.find("; killed by the master") - begin);
+}
+
+}  // namespace
+
+TEST_CASE("the request that a worker was in is told, and for how long") {
+  CHECK(calls_in(crash({call("/checkout", 3'200ms)}, 1)) == "; in GET /checkout for 3.2s");
+  CHECK(calls_in(crash({ipc::ThreadReading{}}, 0)).empty());
+}
+
+TEST_CASE("with several threads each busy one is told with its number, the longest first") {
+  CHECK(calls_in(crash({call("/a", 1ms), std::nullopt, ipc::ThreadReading{}, call("/b", 2s)}, 2)) ==
+        "; in GET /b for 2.0s (thread 4), GET /a for 1ms (thread 1)");
+}
+
+TEST_CASE("requests that no thread is at are told by their number, and so are those that are too many") {
+  CHECK(calls_in(crash({call("/a", 1ms)}, 3)) == "; in GET /a for 1ms, and 2 requests more");
+  CHECK(calls_in(crash({ipc::ThreadReading{}}, 3)) == "; 3 requests were not answered yet");
+  CHECK(calls_in(crash({}, 3)) == "; 3 requests were not answered yet");
+  std::vector<std::optional<ipc::ThreadReading>> many;
+  for (int i = 0; i < 64; ++i) many.emplace_back(call(std::string(1'000, 'x'), 1s));
+  const std::string text = calls_in(crash(many, 64));
+  CHECK(text.ends_with("... for 1.0s (thread 4), and 60 requests more"));
+  CHECK(text.size() < 1'000);
+}
+
+TEST_CASE("an event of a stream is told, and is no request") {
+  const ipc::ThreadReading event{.phase = ipc::ThreadPhase::kStream, .since = kNow - 1s};
+  CHECK(calls_in(crash({event}, 0)) == "; in an event of a stream for 1.0s");
+}
+
+TEST_CASE("what a worker has overwritten is not told as if it were so") {
+  Death of = crash({std::nullopt}, 0);
+  of.counts.reset();
+  CHECK(write_obituary(of).text.find("after 41.3s, what it had counted is overwritten; killed by") !=
+        std::string::npos);
 }
 
 }  // namespace prong::master

@@ -44,14 +44,14 @@ TEST_CASE("process takes one connection, in reserve while its only one is idle")
 TEST_CASE("a request whose client has left is watched until it is done or late") {
   const os::TimePoint start{};
   RequestWatch watch{10ms};
-  watch.note_left(1, start);
-  watch.note_left(2, start + 1ms);
-  watch.note_left(3, start + 2ms);
+  watch.note_left(1, "GET /1", start);
+  watch.note_left(2, "GET /2", start + 1ms);
+  watch.note_left(3, "GET /3", start + 2ms);
   CHECK(watch.next_deadline() == start + 10ms);
   watch.note_done(1);
   CHECK_FALSE(watch.take_late(start + 10ms));
   CHECK(watch.overrun() == 0);
-  CHECK(watch.take_late(start + 11ms));
+  CHECK(watch.take_late(start + 11ms) == "GET /2");
   CHECK_FALSE(watch.take_late(start + 11ms));
   CHECK(watch.overrun() == 1);
   watch.note_done(2);  // it came back after all
@@ -62,7 +62,7 @@ TEST_CASE("a request whose client has left is watched until it is done or late")
 TEST_CASE("a request that overran before its client left is counted once") {
   RequestWatch watch{10ms};
   watch.note_overrun(1);
-  watch.note_left(1, {});
+  watch.note_left(1, "GET /", {});
   CHECK(watch.overrun() == 1);
   CHECK_FALSE(watch.next_deadline().has_value());
   watch.note_done(1);
@@ -71,7 +71,7 @@ TEST_CASE("a request that overran before its client left is counted once") {
 
 TEST_CASE("without a timeout no request is late") {
   RequestWatch watch{0ms};
-  watch.note_left(1, {});
+  watch.note_left(1, "GET /", {});
   CHECK_FALSE(watch.next_deadline().has_value());
   CHECK_FALSE(watch.take_late(os::TimePoint{} + 1h));
 }

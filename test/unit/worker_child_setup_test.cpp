@@ -41,7 +41,6 @@ std::string in_worker(const config::PoolConfig& pool, const std::function<std::s
                                .listeners = {},
                                .log_fds = {},
                                .scoreboard_fd = -1,
-                               .cell_number = 0,
                                .cell = nullptr};
   if (!pool.user.empty() || !pool.group.empty())
     inheritance.identity = os::find_identity(pool.user, pool.group).value();

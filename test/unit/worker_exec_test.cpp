@@ -16,6 +16,7 @@
 #include "forked.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/inheritance.hpp"
+#include "ipc/worker_reading.hpp"
 #include "net/address.hpp"
 #include "net/listener.hpp"
 #include "os/execute.hpp"

@@ -401,7 +401,9 @@ namespace {
 // A connection of a pool of streams, and its client.
 struct Pair {
   http::Limits limits;
-  Service service{.limits = &limits};
+  std::unique_ptr<ipc::WorkerBoard> board = std::make_unique<ipc::WorkerBoard>();
+  os::TimePoint clock = os::now();
+  Service service{.limits = &limits, .books = {.board = board.get(), .clock = &clock}};
   os::UniqueFd client;
   std::unique_ptr<Connection> connection;
   std::array<char, 4096> buffer{};

@@ -1,0 +1,51 @@
+#include "master/pool_totals.hpp"
+
+#include <fmt/format.h>
+
+namespace prong::master {
+
+void PoolTotals::add_live(const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived) {
+  if (ipc::is_plausible(worker, lived))
+    served.merge(worker);
+  else
+    ++overwritten;
+}
+
+void PoolBook::bury(const std::string& pool, const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived,
+                    DeathWas death) {
+  PoolTotals& totals = pools_[pool];
+  ++totals.workers;
+  if (death == DeathWas::kUnexpected) ++totals.unexpected_deaths;
+  if (!ipc::is_plausible(worker, lived)) {
+    ++totals.overwritten;
+    return;
+  }
+  ipc::WorkerTotals last = worker;
+  last.counts.open_connections = 0;
+  totals.lost_requests += last.counts.inside();
+  totals.served.merge(last);
+}
+
+PoolTotals PoolBook::of(const std::string& pool) const {
+  const auto found = pools_.find(pool);
+  return found == pools_.end() ? PoolTotals{} : found->second;
+}
+
+std::string PoolTotals::text() const {
+  const ipc::WorkerCounts& counts = served.counts;
+  std::string aside;
+  const auto note = [&aside](std::uint64_t number, std::string_view what) {
+    if (number > 0) aside += fmt::format("{}{} {}", aside.empty() ? "" : ", ", number, what);
+  };
+  note(counts.cut, "cut");
+  note(lost_requests, "lost");
+  note(counts.refused, "refused");
+  if (!aside.empty()) aside = " (" + aside + ")";
+  std::string line =
+      fmt::format("{} connections, {} requests{}, {} workers", counts.connections, counts.requests, aside, workers);
+  if (unexpected_deaths > 0) line += fmt::format(", {} died unexpectedly", unexpected_deaths);
+  if (overwritten > 0) line += fmt::format(", the numbers of {} are not known", overwritten);
+  return line;
+}
+
+}  // namespace prong::master
