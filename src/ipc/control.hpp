@@ -103,6 +103,7 @@ struct PoolReport {
   std::uint32_t starting = 0;  // with those that wait to be started again
   std::uint32_t busy = 0;      // programs, each for one connection
   std::uint32_t leaving = 0;   // draining, or being killed
+  // Of the pool's workers since the daemon was started, over deaths and reloads.
   std::uint64_t connections = 0;
   std::uint64_t open_connections = 0;
   std::uint64_t requests = 0;

@@ -65,11 +65,6 @@ void count(const Generation& generation, const Slot& slot, ipc::PoolReport& repo
       ++report.leaving;
       break;
   }
-  if (slot.cell == nullptr) return;
-  const ipc::WorkerCounts counts = ipc::counts_of(*slot.cell);
-  report.connections += counts.connections;
-  report.open_connections += counts.open_connections;
-  report.requests += counts.requests;
 }
 
 std::optional<ipc::DeathReport> last_death(const PoolHistory* history, os::TimePoint now) {
@@ -83,11 +78,15 @@ std::optional<ipc::DeathReport> last_death(const PoolHistory* history, os::TimeP
 ipc::PoolReport begin_report(const Supervisor& supervisor, const Generation& generation, const Pool& pool,
                              const net::ListenerSet& listeners, os::TimePoint now) {
   const PoolHistory* const history = supervisor.history_of(pool.config->name);
+  const ipc::WorkerCounts counts = supervisor.totals(pool.config->name, now).served.counts;
   ipc::PoolReport report{
       .name = pool.config->name,
       .app = std::string{std::visit([](const auto& app) { return app_name(app); }, pool.config->app)},
       .listeners = {},
       .wanted = supervisor.wanted(generation, pool),
+      .connections = counts.connections,
+      .open_connections = counts.open_connections,
+      .requests = counts.requests,
       .deaths = history != nullptr ? history->deaths : 0,
       .last_death = last_death(history, now)};
   for (const std::string& address : pool.listeners) {
@@ -110,7 +109,7 @@ std::string note_of(const Slot& slot) {
 }
 
 ipc::WorkerReport report_of(const Generation& generation, const Pool& pool, const Slot& slot, os::TimePoint now) {
-  const ipc::WorkerCounts counts = slot.cell != nullptr ? ipc::counts_of(*slot.cell) : ipc::WorkerCounts{};
+  const ipc::WorkerCounts counts = totals_of(slot).counts;
   return {.pool = pool.config->name,
           .slot = slot.number,
           .generation = generation.number,

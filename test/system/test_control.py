@@ -106,7 +106,7 @@ def test_workers_shows_each_worker_with_its_state(session):
         assert {worker["slot"]: worker["pid"] for worker in workers} == daemon.workers()
         assert {worker["state"] for worker in workers} == {"serving"}
         assert sorted(worker["open_connections"] for worker in workers) == [0, 1]
-        assert sum(worker["requests"] for worker in workers) == 1
+        wait_until(lambda: sum(worker["requests"] for worker in daemon.ask("workers")["workers"]) == 1, "the one request")
     done = daemon.control("workers")
     for slot, pid in daemon.workers().items():
         assert re.search(rf"^files/{slot} +1 +{pid} +serving ", done.stdout, re.M)
