@@ -69,6 +69,8 @@ def background(daemon, *arguments):
 def test_status_tells_the_pools(session):
     daemon = session.start(session.pool(workers=2) + session.pool("other", workers=3))
     get(daemon.address(), "/a.txt")
+    # It is counted when it has been sent, so the client may be faster than that.
+    wait_until(lambda: daemon.ask("status", "files")["pools"][0]["requests"] == 1, "the request counted")
     done = daemon.control("status")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(rf"prongd \S+, pid {daemon.pid}, serving, generation 1, up ", done.stdout)
