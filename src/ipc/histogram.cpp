@@ -58,7 +58,7 @@ std::chrono::microseconds Histogram::sum() const {
 std::optional<std::chrono::microseconds> Histogram::percentile(double fraction) const {
   const std::uint64_t total = count();
   if (total == 0) return std::nullopt;
-  const double all = static_cast<double>(total);
+  const auto all = static_cast<double>(total);
   const double rank = std::clamp(std::ceil(std::clamp(fraction, 0.0, 1.0) * all), 1.0, all);
   double before = 0;
   std::size_t bucket = 0;

@@ -51,7 +51,8 @@ struct WorkerBoard {
   WorkerCounters counters;
   // Of requests that were answered whole: from the head to the last byte for the kernel.
   HistogramCells service_time;
-  // Of connections, from the client's first bytes to accept(), as far as the kernel knows (os::time_since_data()).
+  // Of connections, from the client's first bytes to accept(), as far as the kernel knows (os::time_since_data()); of
+  // those that were asked for: without an access log at most one in a millisecond.
   HistogramCells queue_delay;
 };
 

@@ -31,7 +31,7 @@ std::string peer_text(PeerBytes::Family family, const std::array<std::uint64_t, 
   const bool is_v6 = family == PeerBytes::Family::kV6;
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (::inet_ntop(is_v6 ? AF_INET6 : AF_INET, address.data(), text.data(), text.size()) == nullptr) return {};
-  std::string peer = is_v6 ? '[' + std::string(text.data()) + ']' : std::string(text.data());
+  const std::string peer = is_v6 ? '[' + std::string(text.data()) + ']' : std::string(text.data());
   return port == 0 ? peer : peer + ':' + std::to_string(port);
 }
 
@@ -41,29 +41,22 @@ void store(Counter& counter, std::uint64_t word) {
 
 }  // namespace
 
+// Bytes from the lowest on: phase, family, the two of the port, sizes of method and target, whether something was cut.
 std::uint64_t ThreadCell::pack(const Shape& shape) {
-  const std::array<std::uint8_t, kWord> bytes{static_cast<std::uint8_t>(shape.phase),
-                                              static_cast<std::uint8_t>(shape.family),
-                                              static_cast<std::uint8_t>(shape.port >> kByte),
-                                              static_cast<std::uint8_t>(shape.port & 0xFFU),
-                                              shape.method_size,
-                                              shape.target_size,
-                                              static_cast<std::uint8_t>(shape.cut ? 1 : 0),
-                                              0};
-  std::uint64_t word = 0;
-  std::memcpy(&word, bytes.data(), kWord);
-  return word;
+  const auto at = [](std::uint64_t value, unsigned byte) { return value << (byte * kByte); };
+  return at(static_cast<std::uint64_t>(shape.phase), 0) | at(static_cast<std::uint64_t>(shape.family), 1) |
+         at(shape.port, 2) | at(shape.method_size, 4) | at(shape.target_size, 5) | at(shape.cut ? 1 : 0, 6);
 }
 
 std::optional<ThreadCell::Shape> ThreadCell::unpack(std::uint64_t word) {
   std::array<std::uint8_t, kWord> bytes{};
-  std::memcpy(bytes.data(), &word, kWord);
+  for (unsigned i = 0; i < kWord; ++i) bytes.at(i) = static_cast<std::uint8_t>(word >> (i * kByte));
   if (bytes[0] > static_cast<std::uint8_t>(ThreadPhase::kStream)) return std::nullopt;
   if (bytes[1] > static_cast<std::uint8_t>(PeerBytes::Family::kV6) || bytes[6] > 1 || bytes[7] != 0)
     return std::nullopt;
   const Shape shape{.phase = static_cast<ThreadPhase>(bytes[0]),
                     .family = static_cast<PeerBytes::Family>(bytes[1]),
-                    .port = static_cast<std::uint16_t>((bytes[2] << kByte) | bytes[3]),
+                    .port = static_cast<std::uint16_t>(bytes[2] | (bytes[3] << kByte)),
                     .method_size = bytes[4],
                     .target_size = bytes[5],
                     .cut = bytes[6] == 1};

@@ -148,6 +148,7 @@ class EventLoop {
   std::optional<os::TimePoint> idle_deadline_;
   Duration idle_grace_{};  // of the drain
   std::optional<os::TimePoint> last_accept_complaint_;
+  os::TimePoint last_queue_look_;  // at how long a connection had waited to be accepted
   // What clients can make happen as often as they like.
   struct Repeated {
     std::optional<os::TimePoint> last_told = {};

@@ -24,6 +24,8 @@ constexpr Duration kHandOverDelay{5};
 constexpr Duration kLeastIdle{250};
 // The same for a client that has not said anything yet: it is slow, or means harm.
 constexpr Duration kLeastSilence{1'000};
+// As fine as what is looked at (os::time_since_data()).
+constexpr Duration kQueueLookInterval{1};
 // An exhausted worker says so this often at the most.
 constexpr std::chrono::seconds kComplaintInterval{10};
 
@@ -117,7 +119,11 @@ bool EventLoop::begin_connection(os::Accepted accepted, std::uint64_t listener) 
             .listener = acceptor_.address(listener),
             .accepted_from = acceptor_.endpoint(listener),
             .number = ipc::value_of(counters.connections)};
-  if (accepted.peer.family() != AF_UNIX) peer.queue_time = os::time_since_data(accepted.fd.get());
+  // The question is a system call: without an access log it is asked once in a while, of whoever comes then.
+  if (accepted.peer.family() != AF_UNIX && (access_log_ || now_ - last_queue_look_ >= kQueueLookInterval)) {
+    last_queue_look_ = now_;
+    peer.queue_time = os::time_since_data(accepted.fd.get());
+  }
   if (peer.queue_time) board_->queue_delay.add(*peer.queue_time);
   Connection& connection = connections_.add(std::move(accepted.fd), service_, peer);
   counters.open_connections.store(connections_.size(), std::memory_order_relaxed);

@@ -161,8 +161,7 @@ TEST_CASE("any bytes at all are read as nothing, or as something that is bounded
     // What would be refused at once in nearly every round is made good in most of them, so that the rest is reached.
     if (round % 4 != 0) {
       word(cell, 0) &= ~std::uint64_t{1};
-      word(cell, 1) &=
-          0x0001'3F1F'FFFF'0103;  // phase, family, port, sizes, cut (as they stand in a little-endian word)
+      word(cell, 1) &= 0x0001'3F1F'FFFF'0103;  // cut, sizes, port, family, phase
       word(cell, 2) >>= 1U;
       word(cell, 3) >>= 1U;
     }
