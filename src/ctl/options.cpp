@@ -61,6 +61,10 @@ void add_verbs(CLI::App& app, Options& options) {
           "POOL|WORKER", [&request](const std::string& text) { set_target(text, request); },
           "A whole pool, or one worker such as shop/0")
       ->required();
+  add(ControlVerb::kLogLevel, "Change which lines the log has, until a reload changes [log]")
+      ->add_option("LEVEL", request.level, "The least important lines that are written")
+      ->required()
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   add(ControlVerb::kReopenLogs, "Open the log files anew, after they were moved away");
   add(ControlVerb::kConfig, "Show every value that is in force, and where it comes from");
   add(ControlVerb::kVersion, "Show the versions of both sides");

@@ -157,6 +157,7 @@ std::string to_text(ipc::ControlVerb verb, const Json& result, const std::option
     case ipc::ControlVerb::kStop:
     case ipc::ControlVerb::kScale:
     case ipc::ControlVerb::kRecycle:
+    case ipc::ControlVerb::kLogLevel:
     case ipc::ControlVerb::kReopenLogs:
       return text_of(result, "text") + '\n';
   }

@@ -27,23 +27,26 @@ enum class ControlVerb : std::uint8_t {
   kStop,
   kScale,
   kRecycle,
+  kLogLevel,
   kReopenLogs,
   kConfig,
 };
-inline constexpr EnumText<ControlVerb, 9> kControlVerbText{{{{ControlVerb::kVersion, "version"},
-                                                             {ControlVerb::kStatus, "status"},
-                                                             {ControlVerb::kWorkers, "workers"},
-                                                             {ControlVerb::kReload, "reload"},
-                                                             {ControlVerb::kStop, "stop"},
-                                                             {ControlVerb::kScale, "scale"},
-                                                             {ControlVerb::kRecycle, "recycle"},
-                                                             {ControlVerb::kReopenLogs, "reopen-logs"},
-                                                             {ControlVerb::kConfig, "config"}}}};
+inline constexpr EnumText<ControlVerb, 10> kControlVerbText{{{{ControlVerb::kVersion, "version"},
+                                                              {ControlVerb::kStatus, "status"},
+                                                              {ControlVerb::kWorkers, "workers"},
+                                                              {ControlVerb::kReload, "reload"},
+                                                              {ControlVerb::kStop, "stop"},
+                                                              {ControlVerb::kScale, "scale"},
+                                                              {ControlVerb::kRecycle, "recycle"},
+                                                              {ControlVerb::kLogLevel, "log-level"},
+                                                              {ControlVerb::kReopenLogs, "reopen-logs"},
+                                                              {ControlVerb::kConfig, "config"}}}};
 
 struct ControlRequest {
   ControlVerb verb = ControlVerb::kVersion;
   std::string pool = {};  // status, workers: of this one alone; scale, recycle: which; empty: not given
   std::optional<std::uint32_t> worker = {};  // recycle: its slot; nothing: all of the pool
+  std::string level = {};                    // log-level: debug, info, warn, error
   std::uint32_t count = 0;                   // scale: how many workers
   bool plan = false;                         // reload: only say what would change
   bool fast = false;                         // stop

@@ -23,6 +23,7 @@ struct Fields {
   bool pool = false;
   bool needs_pool = false;
   bool worker = false;
+  bool level = false;
   bool count = false;
   bool plan = false;
   bool fast = false;
@@ -45,6 +46,8 @@ Fields fields_of(ControlVerb verb) {
       return {.pool = true, .needs_pool = true, .count = true};
     case ControlVerb::kRecycle:
       return {.pool = true, .needs_pool = true, .worker = true};
+    case ControlVerb::kLogLevel:
+      return {.level = true};
   }
   return {};
 }
@@ -94,6 +97,7 @@ Result<void> read_text(const Json& value, std::string_view name, std::string& te
 Result<void> read_field(const Fields& fields, const std::string& name, const Json& value, ControlRequest& request) {
   if (name == "version" || name == "verb") return {};
   if (name == "pool" && fields.pool) return read_text(value, name, request.pool);
+  if (name == "level" && fields.level) return read_text(value, name, request.level);
   if (name == "count" && fields.count) return read_number(value, name, request.count);
   if (name == "plan" && fields.plan) return read_flag(value, name, request.plan);
   if (name == "fast" && fields.fast) return read_flag(value, name, request.fast);
@@ -122,6 +126,7 @@ Result<void> check_version(const Json& object) {
 Result<void> check_complete(const Fields& fields, const Json& object) {
   if (fields.needs_pool && !object.contains("pool")) return failure("\"pool\" is missing");
   if (fields.count && !object.contains("count")) return failure("\"count\" is missing");
+  if (fields.level && !object.contains("level")) return failure("\"level\" is missing");
   return {};
 }
 
@@ -146,6 +151,7 @@ std::string to_line(const ControlRequest& request) {
   Json object{{"version", kControlVersion}, {"verb", kControlVerbText.text(request.verb)}};
   if (fields.pool && !request.pool.empty()) object["pool"] = request.pool;
   if (fields.worker && request.worker) object["worker"] = *request.worker;
+  if (fields.level) object["level"] = request.level;
   if (fields.count) object["count"] = request.count;
   if (request.plan) object["plan"] = true;
   if (request.fast) object["fast"] = true;

@@ -51,6 +51,11 @@ class Reader {
     broken_ = broken_ || value > 1;
     return value == 1;
   }
+  std::uint64_t number_up_to(std::uint64_t most) {
+    const std::uint64_t value = number();
+    broken_ = broken_ || value > most;
+    return value;
+  }
   [[nodiscard]] bool complete() const { return !broken_ && rest_.empty(); }
 
  private:
@@ -83,6 +88,8 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
       return LogReopened{};
     case Tag::kAccessLogReopened:
       return AccessLogReopened{};
+    case Tag::kLogLevelChanged:
+      return LogLevelChanged{.level = reader.number_up_to(LogLevelChanged::kMostLevel)};
     case Tag::kTaken:
       return Taken{.address = reader.text()};
     case Tag::kExecuting:
@@ -117,6 +124,9 @@ struct Encoder {
   std::vector<std::byte> operator()(const LogReopened& /*m*/) const { return Writer{Tag::kLogReopened}.take(); }
   std::vector<std::byte> operator()(const AccessLogReopened& /*m*/) const {
     return Writer{Tag::kAccessLogReopened}.take();
+  }
+  std::vector<std::byte> operator()(const LogLevelChanged& m) const {
+    return Writer{Tag::kLogLevelChanged}.number(m.level).take();
   }
   std::vector<std::byte> operator()(const Taken& m) const { return Writer{Tag::kTaken}.text(m.address).take(); }
   std::vector<std::byte> operator()(const Executing& /*m*/) const { return Writer{Tag::kExecuting}.take(); }

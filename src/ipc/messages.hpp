@@ -92,8 +92,15 @@ struct AccessLogReopened {
   bool operator==(const AccessLogReopened&) const = default;
 };
 
+// Master to worker: which lines are written from now on, the least important one: 0 debug, 1 info, 2 warn, 3 error.
+struct LogLevelChanged {
+  static constexpr std::uint64_t kMostLevel = 3;
+  std::uint64_t level = 0;
+  bool operator==(const LogLevelChanged&) const = default;
+};
+
 using Message = std::variant<Ready, StartFailed, Retiring, WantsToRetire, ReloadWanted, LetGo, Taken, Executing, Serve,
-                             Proceed, Stop, LogReopened, AccessLogReopened>;
+                             Proceed, Stop, LogReopened, AccessLogReopened, LogLevelChanged>;
 
 // Longer texts are cut by encode().
 inline constexpr std::size_t kLargestText = 4096;

@@ -24,6 +24,7 @@ enum class Tag : std::uint8_t {
   kProceed,
   kWantsToRetire,
   kReloadWanted,
+  kLogLevelChanged,
 };
 
 }  // namespace prong::ipc

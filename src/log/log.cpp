@@ -169,6 +169,13 @@ void set_subject(Subject subject) {
   state().subject = std::move(subject);
 }
 
+void set_level(Level level) {
+  const auto& output = state().output;
+  if (!output) return;
+  output->settings.level = level;
+  output->logger->set_level(to_spdlog(level));
+}
+
 bool enabled(Level level) {
   const auto& output = state().output;
   return output && output->logger->should_log(to_spdlog(level));

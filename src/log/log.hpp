@@ -67,6 +67,8 @@ void adopt_file(os::UniqueFd file);
 // Whom lines of this process are about from now on (a worker, after its fork).
 void set_subject(Subject subject);
 
+// Of the output in use, for this process and those that are forked from it, until another output is used.
+void set_level(Level level);
 [[nodiscard]] bool enabled(Level level);
 void write(Level level, std::string_view text);
 void write(Level level, const Subject& subject, std::string_view text);

@@ -27,9 +27,8 @@ constexpr std::size_t kMostRead = std::size_t{16} << 10U;
 // When no descriptor is free: the next try to accept.
 constexpr Duration kAcceptPause{1000};
 
-std::string refusal(std::string message, std::string hint = {}) {
-  return ipc::to_line(
-      ipc::ControlFailure{.error = {.message = std::move(message), .hint = std::move(hint)}, .details = {}});
+std::string refusal(Error error) {
+  return ipc::to_line(ipc::ControlFailure{.error = std::move(error), .details = {}});
 }
 
 }  // namespace
@@ -91,8 +90,9 @@ void ControlServer::commit() {
     stop_listening();
     path_ = prepared.path;
     use(std::move(*prepared.listener));
-  } else if (auto updated = listener_->update(prepared.options); !updated) {
-    log::warn("control socket {}: {}; its old options go on", path_, updated.error().text());
+  } else if (listener_) {
+    if (auto updated = listener_->update(prepared.options); !updated)
+      log::warn("control socket {}: {}; its old options go on", path_, updated.error().text());
   }
   why_none_ = std::move(prepared.why_none);
 }
@@ -154,13 +154,16 @@ void ControlServer::accept_clients(os::TimePoint now) {
   }
 }
 
-std::optional<std::string> ControlServer::why_refused(int fd) const {
+// Who a client is, for the log; an error when it may not ask.
+Result<std::string> ControlServer::identify(int fd) const {
   const auto peer = os::peer_credentials(fd);
-  if (!peer) return "the control socket cannot see who you are";
-  if (peer->uid == 0 || peer->uid == ::geteuid()) return std::nullopt;
+  if (!peer) return failure("the control socket cannot see who you are");
   const auto groups = os::peer_groups(fd);
-  if (group_ && std::ranges::find(groups, *group_) != groups.end()) return std::nullopt;
-  return fmt::format("uid {} may not use the control socket", peer->uid);
+  const bool in_group = group_ && std::ranges::find(groups, *group_) != groups.end();
+  if (peer->uid != 0 && peer->uid != ::geteuid() && !in_group)
+    return failure(fmt::format("uid {} may not use the control socket", peer->uid),
+                   "become root or the daemon's user, or a member of control.group");
+  return fmt::format("prongctl of pid {} uid {}", peer->pid, peer->uid);
 }
 
 // A refused client gets what fits into its empty socket, and is not waited for.
@@ -169,12 +172,12 @@ void ControlServer::admit(os::UniqueFd fd, os::TimePoint now) {
     const iovec part{.iov_base = const_cast<char*>(line.data()), .iov_len = line.size()};
     (void)os::send(fd.get(), std::span{&part, 1}, os::More::kNo);
   };
-  if (const auto why = why_refused(fd.get()))
-    return refuse(refusal(*why, "become root or the daemon's user, or a member of control.group"));
-  if (!make_room()) return refuse(refusal("too many clients wait for answers", "raise control.max_clients"));
-  const auto peer = os::peer_credentials(fd.get());
+  auto by = identify(fd.get());
+  if (!by) return refuse(refusal(std::move(by.error())));
+  if (!make_room())
+    return refuse(refusal({.message = "too many clients wait for answers", .hint = "raise control.max_clients"}));
   Client client;
-  client.by = fmt::format("prongctl of pid {} uid {}", peer->pid, peer->uid);
+  client.by = std::move(*by);
   client.since = now;
   client.watched_for = EPOLLIN;
   const ClientId id = ++last_client_;
@@ -220,7 +223,8 @@ void ControlServer::take_line(Clients::iterator client, os::TimePoint now) {
     from.input.clear();
     from.ends_after_answer = true;
     from.since = now;
-    from.output = refusal(fmt::format("the request is longer than control.max_line = {}", to_text(config_.max_line)));
+    from.output = refusal(
+        {.message = fmt::format("the request is longer than control.max_line = {}", to_text(config_.max_line))});
   }
 }
 
@@ -268,17 +272,17 @@ std::optional<ControlServer::Request> ControlServer::take_request() {
   return request;
 }
 
-void ControlServer::answer(ClientId id, std::string line, os::TimePoint now) {
-  const auto client = clients_.find(id);
-  if (client == clients_.end()) return;
-  client->second.output = std::move(line);
-  client->second.asked = client->second.held = false;
-  client->second.since = now;
-  settle(client, now);
+void ControlServer::answer(ClientId client, std::string line, os::TimePoint now) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return;
+  found->second.output = std::move(line);
+  found->second.asked = found->second.held = false;
+  found->second.since = now;
+  settle(found, now);
 }
 
-void ControlServer::hold(ClientId id) {
-  if (const auto client = clients_.find(id); client != clients_.end()) client->second.held = true;
+void ControlServer::hold(ClientId client) {
+  if (const auto found = clients_.find(client); found != clients_.end()) found->second.held = true;
 }
 
 void ControlServer::handle_deadlines(os::TimePoint now) {

@@ -92,11 +92,11 @@ class ControlServer {
   void stop_listening();
   void accept_clients(os::TimePoint now);
   void admit(os::UniqueFd fd, os::TimePoint now);
-  [[nodiscard]] std::optional<std::string> why_refused(int fd) const;
+  [[nodiscard]] Result<std::string> identify(int fd) const;
   [[nodiscard]] bool make_room();
   void read_from(Clients::iterator client, os::TimePoint now);
   void take_line(Clients::iterator client, os::TimePoint now);
-  [[nodiscard]] bool send_to(Client& client);
+  [[nodiscard]] static bool send_to(Client& client);
   void settle(Clients::iterator client, os::TimePoint now);
   void drop(Clients::iterator client);
 

@@ -74,6 +74,7 @@ class Master {
   [[nodiscard]] ipc::ControlAnswer scale_for(const ControlServer::Request& from, const ipc::ControlRequest& request);
   [[nodiscard]] ipc::ControlAnswer recycle_for(const ControlServer::Request& from, const ipc::ControlRequest& request);
   [[nodiscard]] Result<Pool*> find_pool(const std::string& name) const;
+  [[nodiscard]] ipc::ControlAnswer change_log_level_for(const ControlServer::Request& from, const std::string& wanted);
   [[nodiscard]] Error no_such_pool(const std::string& name) const;
   [[nodiscard]] Result<void> check_serves() const;
   void tell_verdict(const ipc::ControlAnswer& verdict);

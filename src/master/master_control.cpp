@@ -56,6 +56,8 @@ std::optional<ipc::ControlAnswer> Master::carry_out(const ControlServer::Request
       return scale_for(from, request);
     case ipc::ControlVerb::kRecycle:
       return recycle_for(from, request);
+    case ipc::ControlVerb::kLogLevel:
+      return change_log_level_for(from, request.level);
     case ipc::ControlVerb::kReopenLogs:
       log::info("reopening the log files, asked by {}", from.by);
       reopen_logs();
@@ -184,6 +186,17 @@ ipc::ControlAnswer Master::recycle_for(const ControlServer::Request& from, const
                    .hint = "`prongctl workers` shows them"});
   return ipc::ControlDone{.text = fmt::format("pool {}: {} replaced, each by one that is ready first", request.pool,
                                               count == 1 ? "1 worker is" : fmt::format("{} workers are", count))};
+}
+
+ipc::ControlAnswer Master::change_log_level_for(const ControlServer::Request& from, const std::string& wanted) {
+  const auto level = config::kLogLevelText.value(wanted);
+  if (!level)
+    return failed({.message = fmt::format("there is no log level \"{}\"", escaped(wanted, kMostShown)),
+                   .hint = "write debug, info, warn or error"});
+  log::info("log level {} asked by {}", wanted, from.by);
+  log::set_level(to_log_level(*level));
+  supervisor_.announce_log_level(to_log_level(*level));
+  return ipc::ControlDone{.text = fmt::format("log level {}, until a reload changes [log]", wanted)};
 }
 
 }  // namespace prong::master

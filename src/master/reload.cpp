@@ -11,20 +11,6 @@
 namespace prong::master {
 namespace {
 
-log::Level to_level(config::LogLevel level) {
-  switch (level) {
-    case config::LogLevel::kDebug:
-      return log::Level::kDebug;
-    case config::LogLevel::kInfo:
-      return log::Level::kInfo;
-    case config::LogLevel::kWarn:
-      return log::Level::kWarn;
-    case config::LogLevel::kError:
-      return log::Level::kError;
-  }
-  return log::Level::kInfo;
-}
-
 log::Color to_color(config::LogColor color) {
   switch (color) {
     case config::LogColor::kAuto:
@@ -87,9 +73,23 @@ std::vector<std::string> bind_all(const ConfigPlan& plan, net::ListenerSet& list
 
 }  // namespace
 
+log::Level to_log_level(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::kDebug:
+      return log::Level::kDebug;
+    case config::LogLevel::kInfo:
+      return log::Level::kInfo;
+    case config::LogLevel::kWarn:
+      return log::Level::kWarn;
+    case config::LogLevel::kError:
+      return log::Level::kError;
+  }
+  return log::Level::kInfo;
+}
+
 log::Settings log_settings(const config::LogConfig& config) {
   log::Settings settings{
-      .target = log::Target::kStderr, .path = {}, .level = to_level(config.level), .color = to_color(config.color)};
+      .target = log::Target::kStderr, .path = {}, .level = to_log_level(config.level), .color = to_color(config.color)};
   if (config.target == "journal" || (config.target == "auto" && os::stderr_is_journal())) {
     settings.target = log::Target::kJournal;
   } else if (config.target != "auto" && config.target != "stderr") {

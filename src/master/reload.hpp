@@ -38,6 +38,7 @@ struct Current {
 // go on.
 void update_listeners(const ConfigPlan& plan, net::ListenerSet& listeners);
 
+[[nodiscard]] log::Level to_log_level(config::LogLevel level);
 // The log as [log] wants it; "auto" is the journal when systemd connected standard error to it.
 [[nodiscard]] log::Settings log_settings(const config::LogConfig& config);
 

@@ -543,6 +543,14 @@ void Supervisor::announce_log(int fd) {
   });
 }
 
+void Supervisor::announce_log_level(log::Level level) {
+  for_each_slot([&](const Place& place) {
+    if (place.slot->pid <= 0 || !place.slot->channel.valid()) return;
+    if (!place.slot->channel.send(ipc::LogLevelChanged{.level = static_cast<std::uint64_t>(level)}))
+      log::write(log::Level::kWarn, subject(place), "does not read its channel and keeps its old log level");
+  });
+}
+
 void Supervisor::announce_access_logs() {
   for_each_slot([&](const Place& place) {
     const auto& access_log = place.pool->config->access_log;

@@ -96,6 +96,7 @@ class Supervisor {
   [[nodiscard]] const PoolHistory* history_of(const std::string& pool) const;
   // Sends the reopened log file to all workers.
   void announce_log(int fd);
+  void announce_log_level(log::Level level);
   // Sends the reopened access logs to the workers that write to them.
   void announce_access_logs();
 

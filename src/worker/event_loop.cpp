@@ -266,6 +266,8 @@ void EventLoop::obey(ipc::Channel::Received received) {
     drain({.grace = stop->grace, .idle_grace = stop->idle_grace, .serve_backlog = stop->serve_backlog});
   } else if (std::holds_alternative<ipc::LogReopened>(received.message)) {
     if (received.fd.valid()) log::adopt_file(std::move(received.fd));
+  } else if (const auto* changed = std::get_if<ipc::LogLevelChanged>(&received.message)) {
+    log::set_level(static_cast<log::Level>(changed->level));
   } else if (std::holds_alternative<ipc::AccessLogReopened>(received.message)) {
     if (received.fd.valid() && access_log_) access_log_->adopt(std::move(received.fd), now_);
   }

@@ -110,6 +110,8 @@ void ConnectionWorker::obey(ipc::Channel::Received received) {
     stop(order->grace > Duration::zero());
   } else if (const auto* answer = std::get_if<ipc::Proceed>(&received.message)) {
     allowed_ = answer->allowed;
+  } else if (const auto* changed = std::get_if<ipc::LogLevelChanged>(&received.message)) {
+    log::set_level(static_cast<log::Level>(changed->level));
   } else if (std::holds_alternative<ipc::LogReopened>(received.message)) {
     if (received.fd.valid()) log::adopt_file(std::move(received.fd));
   }

@@ -322,6 +322,21 @@ def test_workers_that_come_with_connections_are_neither_scaled_nor_recycled(sess
     assert daemon.ask("status")["pools"][0]["app"] == "exec"
 
 
+def test_log_level_reaches_the_master_its_workers_and_those_that_come_later(session):
+    daemon = session.start(session.pool(workers=1), level="info")
+    assert not daemon.log.find("^[^ ]+ [^ ]+ debug")
+    assert daemon.control("log-level", "debug").returncode == 0
+    mark = daemon.log.mark()
+    daemon.control("recycle", "files")
+    daemon.wait(r" debug files/worker", mark)
+    wait_until(lambda: daemon.ask("status")["pools"][0]["workers"]["leaving"] == 0, "rest")
+    daemon.control("log-level", "error")
+    mark = daemon.log.mark()
+    assert daemon.control("reload").returncode == 0
+    assert not daemon.log.find(" info ", mark)
+    daemon.control("log-level", "info")
+
+
 def test_reopen_logs_makes_the_log_anew(session):
     path = session.folder / "log" / "prongd.log"
     path.parent.mkdir()

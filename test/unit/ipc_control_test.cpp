@@ -20,6 +20,7 @@ std::string error_of(const std::string& line) {
 
 std::vector<std::string> folders(const std::vector<ControlPlace>& places) {
   std::vector<std::string> names;
+  names.reserve(places.size());
   for (const ControlPlace& place : places) names.push_back(place.folder);
   return names;
 }
@@ -36,6 +37,7 @@ TEST_CASE("every request is parsed back to what it was, whatever its verb") {
                ControlRequest{.verb = ControlVerb::kScale, .pool = "shop", .count = 4'294'967'295U},
                ControlRequest{.verb = ControlVerb::kRecycle, .pool = "shop", .worker = 0},
                ControlRequest{.verb = ControlVerb::kRecycle, .pool = "shop"},
+               ControlRequest{.verb = ControlVerb::kLogLevel, .level = "debug"},
                ControlRequest{.verb = ControlVerb::kReopenLogs}, ControlRequest{.verb = ControlVerb::kConfig});
   const std::string line = to_line(request);
   CHECK(line.find('\n') == line.size() - 1);
@@ -45,8 +47,8 @@ TEST_CASE("every request is parsed back to what it was, whatever its verb") {
 }
 
 TEST_CASE("what is no JSON object of this version is refused with the reason") {
-  for (const char* line : {"", "\n", "x", "[]", "1", "null", "{", "{\"version\":1,\"verb\":\"status\"", "\xff\xfe",
-                           "{\"version\":1,\"verb\":\"status\"} {}"}) {
+  for (const char* line : {"", "\n", "x", "[]", "1", "null", "{", R"({"version":1,"verb":"status")", "\xff\xfe",
+                           R"({"version":1,"verb":"status"} {})"}) {
     CAPTURE(line);
     CHECK(error_of(line) == "the request is no JSON object; send one object in one line");
   }

@@ -33,6 +33,7 @@ const std::vector<Message>& all_messages() {
       Stop{.grace = Duration::max(), .idle_grace = Duration{1}, .serve_backlog = ~std::uint64_t{0}},
       LogReopened{},
       AccessLogReopened{},
+      LogLevelChanged{.level = 3},
       Taken{.address = "2001:db8::1"},
       Taken{},
       Executing{},
