@@ -33,8 +33,10 @@ std::vector<ControlPlace> own_control_places(const ControlSurroundings& surround
 
 std::vector<ControlPlace> control_places_to_ask(const ControlSurroundings& surroundings) {
   std::vector<ControlPlace> places = own_control_places(surroundings);
-  // A member of the group that the system's daemon lets in.
-  if (places.empty() || places.front().folder != kSystemFolder) places.push_back({.folder = kSystemFolder});
+  // In a unit (ExecReload=) its own daemon is meant and no other. Others may be members of the group that the system's
+  // daemon lets in.
+  const bool in_unit = surroundings.runtime_directory.starts_with('/');
+  if (!in_unit && surroundings.uid != 0) places.push_back({.folder = kSystemFolder});
   return places;
 }
 

@@ -17,6 +17,7 @@ import pytest
 import harness
 from client import Connection, get
 from harness import LIMIT, PRONGCTL, SCALE, HeldFork, is_gone, table, wait_until
+from limits import TOP
 
 NOBODY = 65534  # with the group of that number: nogroup
 STATUS = b'{"version":1,"verb":"status"}\n'
@@ -331,6 +332,7 @@ def test_log_level_reaches_the_master_its_workers_and_those_that_come_later(sess
     daemon.wait(r" debug files/worker", mark)
     wait_until(lambda: daemon.ask("status")["pools"][0]["workers"]["leaving"] == 0, "rest")
     daemon.control("log-level", "error")
+    daemon.wait("log level error asked by prongctl")  # the last line of its kind
     mark = daemon.log.mark()
     assert daemon.control("reload").returncode == 0
     assert not daemon.log.find(" info ", mark)
@@ -536,3 +538,26 @@ def test_broken_clients_leave_the_master_responsive_and_small(session):
         assert after.ask(STATUS)["ok"]
     if not harness.is_sanitized():
         assert harness.resident_kib(daemon.pid) - level < 16 << 10
+
+
+def test_bash_completes_verbs_options_and_the_daemons_pools(session):
+    daemon = session.start(session.pool() + session.pool("other"))
+    script = TOP / "src/ctl/completion/prongctl.bash"
+
+    def completed(*words):
+        """What bash offers for the last word."""
+        command = (f". {script}; COMP_WORDS=(prongctl {' '.join(words)}); COMP_CWORD={len(words)}; "
+                   "_prongctl; printf '%s\\n' \"${COMPREPLY[@]}\"")
+        env = {"PATH": f"{os.path.dirname(PRONGCTL)}:{os.environ['PATH']}",
+               "RUNTIME_DIRECTORY": str(daemon.runtime_directory)}
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=env, timeout=LIMIT, check=True)
+        return done.stdout.split()
+
+    assert completed("re") == ["reload", "recycle", "reopen-logs"]
+    assert completed("status", "o") == ["other"]
+    assert completed("--json", "reload", "--p") == ["--plan"]
+    assert completed("log-level", "''")[-4:] == ["debug", "info", "warn", "error"]
+    # Every verb that there is.
+    shown = subprocess.run([PRONGCTL, "--help"], capture_output=True, text=True, check=True).stdout
+    verbs = re.findall(r"^  ([a-z-]+) ", shown[shown.index("Subcommands:"):], re.M)
+    assert verbs and set(verbs) <= set(completed("''"))

@@ -129,6 +129,7 @@ TEST_CASE("a client asks its own daemon first, then the system's") {
         Folders{"/run/user/1/prongd", "/run/prongd"});
   CHECK(folders(control_places_to_ask({.uid = 1})) == Folders{"/run/prongd"});
   CHECK(folders(control_places_to_ask({.uid = 0})) == Folders{"/run/prongd"});
+  CHECK(folders(control_places_to_ask({.runtime_directory = "/run/a", .uid = 1})) == Folders{"/run/a"});
 }
 
 }  // namespace prong::ipc

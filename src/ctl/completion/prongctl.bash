@@ -1,0 +1,35 @@
+# Completion of prongctl for bash. Names of pools come from the daemon, if one answers.
+
+_prongctl_pools() {
+  # 2>/dev/null: without a daemon there is nothing to complete, and nobody to tell.
+  prongctl --json status 2>/dev/null | sed -n 's/^ *"name": "\([A-Za-z0-9_-]*\)",*$/\1/p'
+}
+
+_prongctl() {
+  local verbs="status workers reload stop scale recycle log-level reopen-logs config version"
+  local word=${COMP_WORDS[COMP_CWORD]} verb="" i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --socket) ((i++)) ;;
+      -*) ;;
+      *) verb=${COMP_WORDS[i]}; break ;;
+    esac
+  done
+  if [ "${COMP_WORDS[COMP_CWORD - 1]}" = --socket ]; then
+    compopt -o default  # names of files
+    return
+  fi
+  local words="--json --socket --help"
+  case $verb in
+    "") words+=" --version $verbs" ;;
+    status | workers | scale | recycle) words+=" $(_prongctl_pools)" ;;
+    reload) words+=" --plan" ;;
+    stop) words+=" --fast --no-wait" ;;
+    log-level) words+=" debug info warn error" ;;
+  esac
+  # No word has a space.
+  # shellcheck disable=SC2207
+  COMPREPLY=($(compgen -W "$words" -- "$word"))
+}
+
+complete -F _prongctl prongctl
