@@ -51,27 +51,40 @@ std::string life_of(const Death& death) {
   return life;
 }
 
-// Of a thread: "GET /checkout for 3.2s (thread 2)".
-std::string call_text(const Death& death, std::size_t thread) {
-  const ipc::ThreadReading& call = *death.threads[thread];
-  std::string work = call.work();
+// A call of the application that was under way, and on which thread, from 1.
+struct LastCall {
+  std::size_t thread = 0;
+  const ipc::ThreadReading* reading = nullptr;
+};
+
+// "GET /checkout for 3.2s (thread 2)"
+std::string call_text(const Death& death, const LastCall& call) {
+  std::string work = call.reading->work();
   if (work.size() > kMostCallText) work = work.substr(0, kMostCallText) + "...";
-  std::string text = fmt::format("{} for {}", work, to_rough_text(death.now - call.since));
-  return death.threads.size() == 1 ? text : text + fmt::format(" (thread {})", thread + 1);
+  const std::string thread = death.threads.size() == 1 ? "" : fmt::format(" (thread {})", call.thread);
+  return fmt::format("{} for {}{}", work, to_rough_text(death.now - call.reading->since), thread);
 }
 
-// What it was in when it died: the calls of the application, the longest first, and how many requests besides.
+// The longest first.
+std::vector<LastCall> calls_of(const Death& death) {
+  std::vector<LastCall> calls;
+  std::size_t number = 0;
+  for (const auto& thread : death.threads) {
+    ++number;
+    if (thread && thread->phase != ipc::ThreadPhase::kIdle) calls.push_back({.thread = number, .reading = &*thread});
+  }
+  std::ranges::stable_sort(calls, {}, [](const LastCall& call) { return call.reading->since; });
+  return calls;
+}
+
+// What it was in when it died: the calls of the application, and how many requests besides.
 std::string last_calls(const Death& death) {
-  std::vector<std::size_t> busy;
-  for (std::size_t i = 0; i < death.threads.size(); ++i)
-    if (death.threads[i] && death.threads[i]->phase != ipc::ThreadPhase::kIdle) busy.push_back(i);
-  std::ranges::stable_sort(busy, {}, [&death](std::size_t thread) { return death.threads[thread]->since; });
   std::uint64_t more = death.counts ? death.counts->inside() : 0;
   std::vector<std::string> named;
-  for (const std::size_t thread : busy) {
+  for (const LastCall& call : calls_of(death)) {
     if (named.size() == kMostCalls) break;
-    named.push_back(call_text(death, thread));
-    if (death.threads[thread]->phase != ipc::ThreadPhase::kStream && more > 0) --more;
+    named.push_back(call_text(death, call));
+    if (call.reading->phase != ipc::ThreadPhase::kStream && more > 0) --more;
   }
   if (named.empty()) return more == 0 ? std::string{} : fmt::format("{} requests were not answered yet", more);
   return fmt::format("in {}{}", fmt::join(named, ", "), more == 0 ? "" : fmt::format(", and {} requests more", more));

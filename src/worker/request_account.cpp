@@ -18,7 +18,7 @@ void RequestAccount::answer_begins(const http::Request& request, const http::Res
 }
 
 void RequestAccount::answer_ends(std::uint64_t end) {
-  last_->end = end;
+  if (last_) last_->end = end;
   if (log_) log_->answer_ends(end);
 }
 
@@ -48,14 +48,14 @@ void RequestAccount::note_end(std::uint64_t sent) {
   if (log_) log_->note_end(sent, os::now());
 }
 
-void RequestAccount::finish(const Entry& entry, os::TimePoint now) {
+void RequestAccount::finish(const Entry& entry, os::TimePoint now) const {
   ipc::WorkerCounters& counters = books_.board->counters;
   ipc::add(entry.began ? counters.requests : counters.refused, 1);
   counters.count_status(entry.status);
   if (entry.began) books_.board->service_time.add(now - *entry.began);
 }
 
-void RequestAccount::cut(const Entry& entry) {
+void RequestAccount::cut(const Entry& entry) const {
   if (!entry.began) return;
   ipc::add(books_.board->counters.requests, 1);
   ipc::add(books_.board->counters.cut, 1);

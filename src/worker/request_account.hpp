@@ -48,8 +48,8 @@ class RequestAccount final : public http::Observer {
     std::uint16_t status = 0;
   };
   static constexpr std::uint64_t kOpen = ~std::uint64_t{0};
-  void finish(const Entry& entry, os::TimePoint now);
-  void cut(const Entry& entry);
+  void finish(const Entry& entry, os::TimePoint now) const;
+  void cut(const Entry& entry) const;
 
   Books books_;
   std::unique_ptr<AnswerLog> log_;
