@@ -60,6 +60,7 @@ def test_the_numbers_of_a_pool_go_on_over_deaths_replacements_and_reloads(sessio
     daemon = session.start_trial(concurrency, **text)
     address = daemon.address("trial")
     answered = connections = 0
+    killed = False
     for number in range(100):
         if number % 3 == 0:
             assert get(address, "/pid").status == 200
@@ -78,15 +79,18 @@ def test_the_numbers_of_a_pool_go_on_over_deaths_replacements_and_reloads(sessio
         if number == 70:
             victim = next(iter(daemon.workers("trial").values()))
             daemon.expect(rf"pid={victim}: killed by signal 9")
-            os.kill(victim, signal.SIGKILL)
-            daemon.wait(rf"pid={victim}: killed by signal 9")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+            # It may have been about to retire.
+            end = daemon.wait(rf"pid={victim}: (killed by signal 9|exited with status 0)").group(1)
+            killed = end.startswith("killed")
     found = totals(daemon)
     # The last answer of the one that was killed may have arrived before it was counted: then it is lost, and told so.
     lost = found.pop("lost", 0)
     assert found["requests"] + lost == answered
     assert lost <= 1
     assert found["connections"] == connections
-    assert found["unexpected"] == 1
+    assert found["unexpected"] == killed
     assert found["workers"] >= 5, "two of each generation, and one for the one that was killed"
     assert not {"cut", "refused"} & set(found)
 
