@@ -70,6 +70,9 @@ class BodySource {
 
   // Appends up to `most` bytes (more than 0) to `into`, without blocking in `event` concurrency.
   [[nodiscard]] virtual State read(std::string& into, std::size_t most) = 0;
+  // In place of the next read(): bytes that are there and need not be copied, more than kMostBorrowedAndCopied; or
+  // nothing, and read() is asked. As many as there are at once, since copying only a part of them saves no memory.
+  [[nodiscard]] virtual SharedText lend() { return {}; }
   // Its size if it is known; asked once, before the first read(). Then the answer says Content-Length, else it is sent
   // in chunks (HTTP/1.0: up to the end of the connection). A source that ends before its size is cut; what it gives
   // beyond it is dropped.

@@ -343,15 +343,22 @@ void Session::pull(Pulled which) {
   using State = BodySource::State;
   while (stream_ && output_.size() < context_.limits->output_buffer.bytes) {
     std::string data;
-    const State state = read_source(data);
-    const bool is_whole = stream_->clip(data);
-    append_data(data);
-    if (is_whole) return finish_stream(which);
+    SharedText lent;
+    const State state = read_source(data, lent);
+    const bool is_empty = data.empty() && lent.text.empty();
+    if (lent.text.empty()) {
+      data.resize(stream_->take(data.size()));
+      append_data(std::move(data), data.size());
+    } else {
+      lent.text = lent.text.substr(0, stream_->take(lent.text.size()));
+      append_data(std::move(lent), lent.text.size());
+    }
+    if (stream_->is_whole()) return finish_stream(which);
     if (state == State::kWait) return;
     if (state == State::kFailed) return break_off({});
     if (state == State::kEnd && stream_->left) return break_off("an answer ended before its announced size");
     if (state == State::kEnd) return finish_stream(which);
-    if (data.empty()) return break_off("an application said that its answer goes on, and gave nothing");
+    if (is_empty) return break_off("an application said that its answer goes on, and gave nothing");
   }
 }
 
@@ -363,9 +370,11 @@ void Session::finish_stream(Pulled which) {
   if (which == Pulled::kAgain) end_answer();
 }
 
-BodySource::State Session::read_source(std::string& data) {
+BodySource::State Session::read_source(std::string& data, SharedText& lent) {
   const std::uint64_t room = context_.limits->output_buffer.bytes - output_.size();
   try {
+    lent = stream_->source->lend();
+    if (!lent.text.empty()) return BodySource::State::kMore;
     return stream_->source->read(data, static_cast<std::size_t>(room));
   } catch (const std::exception& exception) {
     failure_ = exception.what();
@@ -375,12 +384,12 @@ BodySource::State Session::read_source(std::string& data) {
   return BodySource::State::kFailed;
 }
 
-void Session::append_data(std::string_view data) {
-  if (data.empty()) return;
-  std::string& text = output_.text();
-  if (stream_->chunked) append_chunk_size(text, data.size());
-  text += data;
-  if (stream_->chunked) text += "\r\n";
+template <class Text>
+void Session::append_data(Text data, std::size_t size) {
+  if (size == 0) return;
+  if (stream_->chunked) append_chunk_size(output_.text(), size);
+  output_.append(std::move(data));
+  if (stream_->chunked) output_.text() += "\r\n";
 }
 
 void Session::end_answer() {

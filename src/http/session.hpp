@@ -6,6 +6,7 @@
 // answer(); when a body source said kWait, resume() is called once it has more.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
@@ -98,13 +99,14 @@ class Session final : public net::Conversation {
     std::optional<std::uint64_t> left;  // of a body with a known size
     bool chunked = false;
 
-    // Cuts what is beyond the known size. Whether that size is reached.
-    [[nodiscard]] bool clip(std::string& data) {
-      if (!left) return false;
-      if (data.size() > *left) data.resize(static_cast<std::size_t>(*left));
-      *left -= data.size();
-      return *left == 0;
+    // How many of so many bytes more belong to it: what is beyond the known size does not.
+    [[nodiscard]] std::size_t take(std::size_t more) {
+      if (!left) return more;
+      const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(more, *left));
+      *left -= taken;
+      return taken;
     }
+    [[nodiscard]] bool is_whole() const { return left && *left == 0; }
   };
 
   enum class Pulled : std::uint8_t { kFirst, kAgain };
@@ -126,8 +128,9 @@ class Session final : public net::Conversation {
   void send(const Request& request, Response response, AfterAnswer after);
   void send_body(Body body, std::optional<std::uint64_t> size, bool chunked);
   void pull(Pulled which = Pulled::kAgain);
-  [[nodiscard]] BodySource::State read_source(std::string& data);
-  void append_data(std::string_view data);
+  [[nodiscard]] BodySource::State read_source(std::string& data, SharedText& lent);
+  template <class Text>
+  void append_data(Text data, std::size_t size);
   void finish_stream(Pulled which);
   void end_answer();
   void break_off(std::string_view why);

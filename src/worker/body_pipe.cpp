@@ -36,6 +36,7 @@ class Reader final : public http::BodySource {
     if (!state) throw std::runtime_error(state.error().text());
     return *state;
   }
+  [[nodiscard]] http::SharedText lend() override { return pipe_->lend(); }
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept override { return size_; }
 
  private:
@@ -48,16 +49,21 @@ class Reader final : public http::BodySource {
 std::string BodyPipe::fill(http::BodySource& source, const Tell& tell) {
   while (const std::optional<std::size_t> room = wait_for_room()) {
     std::string part;
+    http::SharedText lent;
     State state = State::kFailed;
     std::string failure;
     try {
-      state = source.read(part, *room);
+      lent = source.lend();
+      state = lent.text.empty() ? source.read(part, *room) : State::kMore;
     } catch (const std::exception& exception) {
       failure = exception.what();
     } catch (...) {
       failure = "an exception that is no std::exception";
     }
-    keep(part, tell);
+    if (lent.text.empty())
+      keep(part, tell);
+    else if (!keep_lent(lent))
+      (void)write(lent.text, tell);  // what its client does not take in time goes the way of all other bytes
     if (publish(state)) tell.more();
     if (state == State::kEnd || state == State::kFailed) return failure;
   }
@@ -80,8 +86,30 @@ void BodyPipe::finish(State state, const Tell& tell) {
   if (publish(state)) tell.more();
 }
 
+// Where it is, beside what waits already: the source made it anyway. Whether that is done, or nobody wants it.
+bool BodyPipe::keep_lent(http::SharedText& part) {
+  std::unique_lock lock(mutex_);
+  const auto fits = [this] { return abandoned_ || (unread() == 0 && waiting_bytes_ <= room_.memory); };
+  if (room_.spool == 0)
+    has_room_.wait(lock, fits);
+  else if (!fits() && (unread() > 0 || !has_room_.wait_for(lock, kPatience, fits)))
+    return false;
+  if (abandoned_) return true;
+  waiting_bytes_ += part.text.size();
+  waiting_.push_back({.lent = std::move(part)});
+  return true;
+}
+
+void BodyPipe::add(std::string_view part) {
+  waiting_bytes_ += part.size();
+  if (waiting_.empty() || !waiting_.back().lent.text.empty())
+    waiting_.push_back({.text = std::string(part)});
+  else
+    waiting_.back().text += part;
+}
+
 std::size_t BodyPipe::memory_left() const {
-  return unread() > 0 || waiting_.size() >= room_.memory ? 0 : room_.memory - waiting_.size();
+  return unread() > 0 || waiting_bytes_ >= room_.memory ? 0 : room_.memory - waiting_bytes_;
 }
 
 // No more at a time than would fit into the memory.
@@ -112,8 +140,8 @@ Result<void> BodyPipe::store(std::string_view part) {
   {
     const std::lock_guard lock(mutex_);
     if (part.empty() || abandoned_) return {};
-    if (unread() == 0 && (room_.spool == 0 || waiting_.size() + part.size() <= room_.memory)) {
-      waiting_ += part;
+    if (unread() == 0 && (room_.spool == 0 || waiting_bytes_ + part.size() <= room_.memory)) {
+      add(part);
       return {};
     }
     is_writing_ = true;
@@ -148,9 +176,9 @@ Result<void> BodyPipe::write_to_file(std::string_view part) {
 void BodyPipe::wait_for_memory(std::string_view part) {
   std::unique_lock lock(mutex_);
   has_room_.wait(lock, [&] {
-    return abandoned_ || (unread() == 0 && (waiting_.empty() || waiting_.size() + part.size() <= room_.memory));
+    return abandoned_ || (unread() == 0 && (waiting_.empty() || waiting_bytes_ + part.size() <= room_.memory));
   });
-  if (!abandoned_) waiting_ += part;
+  if (!abandoned_) add(part);
 }
 
 // Whether the reader is to be told.
@@ -165,9 +193,7 @@ Result<State> BodyPipe::read(std::string& into, std::size_t most) {
   os::UniqueFd done;  // closed without the lock
   std::unique_lock lock(mutex_);
   if (!waiting_.empty()) {
-    const std::size_t size = std::min(most, waiting_.size());
-    into.append(waiting_, 0, size);
-    waiting_.erase(0, size);
+    take(into, most);
   } else if (unread() > 0) {
     if (auto got = read_file(into, most, lock); !got) return failure(std::move(got.error()));
     done = take_file_if_done();
@@ -176,6 +202,36 @@ Result<State> BodyPipe::read(std::string& into, std::size_t most) {
   if (!waiting_.empty() || unread() > 0) return State::kMore;
   reader_waits_ = state_ == State::kWait;
   return state_;
+}
+
+// Of the first piece.
+void BodyPipe::take(std::string& into, std::size_t most) {
+  Piece& front = waiting_.front();
+  const std::string_view bytes = front.bytes().substr(taken_, most);
+  const std::size_t size = bytes.size();
+  if (into.empty() && size == front.text.size())
+    into = std::move(front.text);
+  else
+    into += bytes;
+  pop(size);
+}
+
+void BodyPipe::pop(std::size_t size) {
+  taken_ += size;
+  waiting_bytes_ -= size;
+  if (taken_ < waiting_.front().bytes().size()) return;
+  waiting_.pop_front();
+  taken_ = 0;
+}
+
+http::SharedText BodyPipe::lend() {
+  const std::lock_guard lock(mutex_);
+  if (waiting_.empty() || waiting_.front().lent.text.empty() || taken_ > 0) return {};
+  http::SharedText lent = std::move(waiting_.front().lent);
+  waiting_bytes_ -= lent.text.size();
+  waiting_.pop_front();
+  has_room_.notify_one();
+  return lent;
 }
 
 // Leaves the lock meanwhile.

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -27,7 +28,7 @@ class BodyPipe {
  public:
   // Of one body.
   struct Room {
-    std::size_t memory = 0;      // bytes
+    std::size_t memory = 0;      // bytes; what is lent may be one part more
     std::uint64_t spool = 0;     // bytes in the file; 0: there is none, and the thread waits when the memory is full
     std::string directory = {};  // of the file
   };
@@ -52,29 +53,45 @@ class BodyPipe {
   // On the I/O thread. What is in the file is read in bounded pieces, as a rule from the page cache; an error is the
   // disk's, and the body cannot go on.
   [[nodiscard]] Result<http::BodySource::State> read(std::string& into, std::size_t most);
+  // On the I/O thread: what comes next if it was lent, and read() gives what is behind it.
+  [[nodiscard]] http::SharedText lend();
   // The client is gone.
   void abandon();
 
  private:
+  // Made by the source, or lent by it.
+  struct Piece {
+    std::string text = {};
+    http::SharedText lent = {};
+
+    [[nodiscard]] std::string_view bytes() const { return lent.text.empty() ? std::string_view(text) : lent.text; }
+  };
+
+  [[nodiscard]] bool keep_lent(http::SharedText& part);
   [[nodiscard]] std::optional<std::size_t> wait_for_room();
   void keep(std::string_view part, const Tell& tell);
   [[nodiscard]] Result<void> store(std::string_view part);
   [[nodiscard]] Result<void> write_to_file(std::string_view part);
   void wait_for_memory(std::string_view part);
   [[nodiscard]] bool publish(http::BodySource::State state);
+  void take(std::string& into, std::size_t most);
+  void pop(std::size_t size);
   [[nodiscard]] Result<void> read_file(std::string& into, std::size_t most, std::unique_lock<std::mutex>& lock);
   [[nodiscard]] os::UniqueFd take_file_if_done();
 
   // While the lock is held.
   [[nodiscard]] std::uint64_t unread() const { return written_ - read_; }
   [[nodiscard]] std::size_t memory_left() const;
+  void add(std::string_view part);
   [[nodiscard]] std::size_t file_left() const;
 
   std::mutex mutex_;  // of all that follows; held during no system call
   std::condition_variable has_room_;
   Room room_;  // the application thread sets spool to 0 when the file cannot be used
   // What comes first. Nothing is added while something is in the file.
-  std::string waiting_;
+  std::deque<Piece> waiting_;
+  std::size_t waiting_bytes_ = 0;  // of all pieces, without taken_
+  std::size_t taken_ = 0;          // of the first piece
   // Nobody changes it while it is written or has something unread, so these two need no lock to use it.
   os::UniqueFd file_;
   std::uint64_t written_ = 0;  // up to where the file is whole

@@ -45,6 +45,7 @@ class Script final : public BodySource {
   struct Step {
     State state;
     std::string text = {};
+    bool is_lent = false;
   };
   Script(std::deque<Step>& steps, std::optional<std::uint64_t> size, int& alive)
       : steps_(&steps), size_(size), alive_(&alive) {
@@ -56,6 +57,12 @@ class Script final : public BodySource {
   Script(Script&&) = delete;
   Script& operator=(Script&&) = delete;
 
+  [[nodiscard]] SharedText lend() override {
+    if (steps_->empty() || !steps_->front().is_lent) return {};
+    const auto text = std::make_shared<std::string>(std::move(steps_->front().text));
+    steps_->pop_front();
+    return {.owner = text, .text = *text};
+  }
   [[nodiscard]] State read(std::string& into, std::size_t most) override {
     CHECK(most > 0);
     if (steps_->empty()) return State::kWait;
@@ -102,6 +109,25 @@ constexpr std::string_view kGetPlain = "GET /plain HTTP/1.1\r\nHost: h\r\n\r\n";
 using State = BodySource::State;
 
 }  // namespace
+
+TEST_CASE("a source may lend large bytes between those that it gives: in chunks, by its size, and cut to its size") {
+  const std::string large(100'000, 'l');
+  const std::string larger(70'000, 'm');
+  for (const std::optional<std::uint64_t> size :
+       {std::optional<std::uint64_t>{}, std::optional<std::uint64_t>{170'004}, std::optional<std::uint64_t>{150'000}}) {
+    Fixture<Streamer> fixture;
+    fixture.handler.size = size;
+    fixture.handler.steps = {{.state = State::kMore, .text = large, .is_lent = true},
+                             {.state = State::kMore, .text = "and"},
+                             {.state = State::kMore, .text = larger, .is_lent = true},
+                             {.state = State::kEnd, .text = "!"}};
+    const auto answers = answers_in(fixture(kGet) + fixture(kGetPlain));
+    REQUIRE(answers.size() == 2);
+    CHECK(answers[0].body == (large + "and" + larger + "!").substr(0, size.value_or(170'004)));
+    CHECK(answers[1].body == "plain");
+    CHECK(fixture.handler.alive == 0);
+  }
+}
 
 TEST_CASE("a body that the application wants comes whole, in whatever pieces it arrived") {
   const std::string body = "0123456789";

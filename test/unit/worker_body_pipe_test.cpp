@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "worker/body_pipe.hpp"
@@ -37,8 +38,8 @@ std::string bytes_up_to(std::size_t size) {
 // A body in pieces of any size, which counts what it has made.
 class Pieces final : public http::BodySource {
  public:
-  Pieces(std::size_t size, std::atomic<std::size_t>& made, State last = State::kEnd)
-      : size_(size), made_(&made), last_(last) {}
+  Pieces(std::size_t size, std::atomic<std::size_t>& made, State last = State::kEnd, bool lends = false)
+      : size_(size), made_(&made), last_(last), lends_(lends) {}
   [[nodiscard]] State read(std::string& into, std::size_t most) override {
     const std::size_t begin = made_->load();
     const std::size_t size =
@@ -50,19 +51,31 @@ class Pieces final : public http::BodySource {
     if (last_ == State::kWait) throw std::runtime_error("thrown at the end");
     return last_;
   }
+  // Now and then, also more than any memory here holds.
+  [[nodiscard]] http::SharedText lend() override {
+    const std::size_t begin = made_->load();
+    if (!lends_ || random_() % 3 == 0) return {};
+    const std::size_t size = std::min(size_ - begin - 1, std::uniform_int_distribution<std::size_t>(1, 3'000)(random_));
+    auto text = std::make_shared<std::string>();
+    for (std::size_t i = begin; i < begin + size; ++i) *text += byte_at(i);
+    made_->store(begin + size);
+    made_->notify_all();
+    return {.owner = text, .text = *text};
+  }
 
  private:
   std::size_t size_;
   std::atomic<std::size_t>* made_;
   State last_;
+  bool lends_;
   std::minstd_rand random_{7};  // NOLINT(cert-msc51-cpp): the same each time
 };
 
 // A body on its way: a thread makes it, the test takes it.
 class Body {
  public:
-  Body(std::size_t size, const BodyPipe::Room& room, State last = State::kEnd)
-      : pipe_(std::make_shared<BodyPipe>(room)), reader_(make_reader(pipe_, size)), source_(size, made_, last) {
+  Body(std::size_t size, const BodyPipe::Room& room, State last = State::kEnd, bool lends = false)
+      : pipe_(std::make_shared<BodyPipe>(room)), reader_(make_reader(pipe_, size)), source_(size, made_, last, lends) {
     thread_ = std::thread([this] {
       failure_ = pipe_->fill(source_, {.more = [this] { told_.release(); },
                                        .no_file = [this](std::string why) { warnings_.push_back(std::move(why)); }});
@@ -88,6 +101,10 @@ class Body {
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
   void leave() { reader_.reset(); }
   State take(std::string& into, std::size_t most) {
+    if (const http::SharedText lent = reader_->lend(); !lent.text.empty()) {
+      into += lent.text;
+      return State::kMore;
+    }
     const State state = reader_->read(into, most);
     if (state == State::kWait) told_.acquire();
     return state;
@@ -175,8 +192,9 @@ TEST_CASE("a body whose client stops and goes on at any time keeps its order, in
   constexpr std::size_t kSize = 400'000;
   constexpr int kMostPauses = 40;
   std::minstd_rand random{3};  // NOLINT(cert-msc51-cpp): the same each time
-  for (const std::uint64_t spool : {1U, 999U, 3'000U, 100'000U}) {
-    Body body(kSize, {.memory = kMemory, .spool = spool, .directory = folder.path()});
+  for (const auto& [spool, lends] : std::vector<std::pair<std::uint64_t, bool>>{
+           {1, false}, {999, false}, {3'000, false}, {100'000, false}, {0, true}, {999, true}, {100'000, true}}) {
+    Body body(kSize, {.memory = kMemory, .spool = spool, .directory = folder.path()}, State::kEnd, lends);
     std::string taken;
     State state = State::kMore;
     int pauses = 0;
@@ -218,6 +236,18 @@ TEST_CASE("without a spool a thread makes no more than what the memory holds") {
   }
   CHECK(body.take_all(taken) == State::kEnd);
   CHECK(taken == bytes_up_to(kSize));
+}
+
+TEST_CASE("without a spool what is lent goes beyond the memory by one part only") {
+  Body body(50'000, {.memory = kMemory}, State::kEnd, true);
+  std::string taken;
+  State state = State::kMore;
+  while (state != State::kEnd) {
+    // Up to the memory and a part there, another part beside it, and one that has no place yet.
+    CHECK(body.made() - taken.size() <= kMemory + 3 * 3'000);
+    state = body.take(taken, 700);
+  }
+  CHECK(taken == bytes_up_to(50'000));
 }
 
 TEST_CASE("a thread that waits for a client who leaves is free, and the file is gone") {

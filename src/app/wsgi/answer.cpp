@@ -79,12 +79,13 @@ class ShortBody final : public http::BodySource {
 class Iteration final : public http::BodySource {
  public:
   Iteration(std::unique_ptr<Iterable> result, Ref iterator, Ref callable, std::unique_ptr<Started> started,
-            std::string first)
+            std::string first, Lent& lent)
       : result_(std::move(result)),
         iterator_(std::move(iterator)),
         callable_(std::move(callable)),
         started_(std::move(started)),
-        waiting_(std::move(first)) {}
+        lent_(&lent),
+        text_(std::move(first)) {}
   Iteration(const Iteration&) = delete;
   Iteration& operator=(const Iteration&) = delete;
   ~Iteration() override {
@@ -96,31 +97,48 @@ class Iteration final : public http::BodySource {
   }
 
   [[nodiscard]] State read(std::string& into, std::size_t most) override {
-    if (waiting_.empty() && !fetch()) return State::kEnd;
-    const std::size_t size = std::min(most, waiting_.size() - taken_);
-    into.append(waiting_, taken_, size);
+    if (is_empty() && !fetch()) return State::kEnd;
+    if (text_.empty()) {
+      into.append(large_.text.substr(0, most));
+      large_.text.remove_prefix(std::min(most, large_.text.size()));
+      return State::kMore;
+    }
+    const std::size_t size = std::min(most, text_.size() - taken_);
+    into.append(text_, taken_, size);
     taken_ += size;
-    if (taken_ == waiting_.size()) {
-      waiting_.clear();
+    if (taken_ == text_.size()) {
+      text_.clear();
       taken_ = 0;
     }
     return State::kMore;
   }
+  [[nodiscard]] http::SharedText lend() override {
+    if (is_empty() && !fetch()) return {};
+    return text_.empty() ? std::exchange(large_, {}) : http::SharedText{};
+  }
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept override { return started_->content_length; }
 
  private:
+  [[nodiscard]] bool is_empty() const { return text_.empty() && large_.text.empty(); }
+
   // False: that was all.
   [[nodiscard]] bool fetch() {
+    if (ended_) return false;
     const Locked locked;
-    while (waiting_.empty()) {
-      const Ref part{PyIter_Next(iterator_.get())};
-      waiting_ += std::exchange(started_->written, {});
-      if (part) {
-        waiting_ += part_of(part.get());
-        continue;
+    lent_->release();
+    while (is_empty()) {
+      Ref part{PyIter_Next(iterator_.get())};
+      text_ += std::exchange(started_->written, {});
+      if (!part) {
+        ended_ = true;
+        if (PyErr_Occurred() != nullptr) throw PythonError{report_exception()};
+        return !text_.empty();
       }
-      if (PyErr_Occurred() != nullptr) throw PythonError{report_exception()};
-      return !waiting_.empty();
+      const std::string_view bytes = part_of(part.get());
+      if (bytes.size() > http::kMostBorrowedAndCopied)
+        large_ = lent_->lend(std::move(part));
+      else
+        text_ += bytes;
     }
     return true;
   }
@@ -129,8 +147,11 @@ class Iteration final : public http::BodySource {
   Ref iterator_;
   Ref callable_;
   std::unique_ptr<Started> started_;
-  std::string waiting_;
-  std::size_t taken_ = 0;
+  Lent* lent_;
+  std::string text_;        // what comes next
+  std::size_t taken_ = 0;   // of it
+  http::SharedText large_;  // what comes behind it
+  bool ended_ = false;
 };
 
 // All of it is there: fits it to what its Content-Length says.
@@ -228,7 +249,7 @@ http::Response answer_of_iterable(std::unique_ptr<Iterable> result, std::unique_
   }
   http::Response response = head_of(*started);
   response.body = std::make_unique<Iteration>(std::move(result), std::move(iterator), std::move(callable),
-                                              std::move(started), std::move(text));
+                                              std::move(started), std::move(text), *context.lent);
   return response;
 }
 
