@@ -32,11 +32,21 @@ std::string_view Output::memory() const {
   return segments_[front_].memory().substr(sent_);
 }
 
+std::size_t Output::memory_pieces(std::span<std::string_view> into) const {
+  std::size_t pieces = 0;
+  for (std::size_t i = front_; pieces < into.size() && i < segments_.size() && !segments_[i].is_file; ++i)
+    into[pieces++] = i == front_ ? memory() : segments_[i].memory();
+  return pieces;
+}
+
 void Output::consume(std::uint64_t size) {
   assert(!empty());
-  if (const std::uint64_t memory_size = front_is_file() ? size : memory().size(); memory_size < size) {
-    consume(memory_size);
-    size -= memory_size;
+  while (!front_is_file() && memory().size() < size) {
+    const std::size_t part = memory().size();
+    size -= part;
+    sent_total_ += part;
+    pop();
+    assert(!empty());
   }
   sent_total_ += size;
   Segment& front = segments_[front_];

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,17 +56,16 @@ class Output {
   [[nodiscard]] const FileBody* file_behind_memory() const {
     return more_follows() && segments_[front_ + 1].is_file ? &segments_[front_ + 1].file : nullptr;
   }
-  // The bytes right behind memory() that may be sent together with it, or empty. Not for a file in front.
-  [[nodiscard]] std::string_view memory_behind_memory() const {
-    return more_follows() && !segments_[front_ + 1].is_file ? segments_[front_ + 1].memory() : std::string_view();
-  }
+  // memory() and the pieces right behind it, up to the next file, that may be sent together: as many as fit. How many
+  // those are. Not for a file in front.
+  [[nodiscard]] std::size_t memory_pieces(std::span<std::string_view> into) const;
   // How many pieces of memory and files wait.
   [[nodiscard]] std::size_t segments_waiting() const { return segments_.size() - front_; }
   // Whether more comes after memory(), so that the kernel should hold back a packet that is not full (MSG_MORE).
   [[nodiscard]] bool more_follows() const { return segments_waiting() > 1; }
 
   // The first `size` bytes of what is next have been sent: at most memory().size() or file().size; with
-  // file_behind_memory() or memory_behind_memory() at most the sum of both.
+  // file_behind_memory() or memory_pieces() at most the sum of all.
   void consume(std::uint64_t size);
 
   // Bytes that have been sent, and those together with what waits: places in the stream of all answers.

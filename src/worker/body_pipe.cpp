@@ -20,6 +20,9 @@ using State = http::BodySource::State;
 constexpr std::chrono::milliseconds kPatience{10};
 // Of the file in one turn of the I/O thread.
 constexpr std::size_t kLargestRead = 64U << 10U;
+// What is lent may wait beyond the memory, since nothing is copied for it; and who lends is woken when most of it is
+// gone. One wake-up for several parts: for each alone it costs more than the part.
+constexpr std::size_t kLentBeyondMemory = 3;
 
 class Reader final : public http::BodySource {
  public:
@@ -89,7 +92,9 @@ void BodyPipe::finish(State state, const Tell& tell) {
 // Where it is, beside what waits already: the source made it anyway. Whether that is done, or nobody wants it.
 bool BodyPipe::keep_lent(http::SharedText& part) {
   std::unique_lock lock(mutex_);
-  const auto fits = [this] { return abandoned_ || (unread() == 0 && waiting_bytes_ <= room_.memory); };
+  const auto fits = [this] {
+    return abandoned_ || (unread() == 0 && waiting_bytes_ <= kLentBeyondMemory * room_.memory);
+  };
   if (room_.spool == 0)
     has_room_.wait(lock, fits);
   else if (!fits() && (unread() > 0 || !has_room_.wait_for(lock, kPatience, fits)))
@@ -230,7 +235,7 @@ http::SharedText BodyPipe::lend() {
   http::SharedText lent = std::move(waiting_.front().lent);
   waiting_bytes_ -= lent.text.size();
   waiting_.pop_front();
-  has_room_.notify_one();
+  if (waiting_bytes_ <= room_.memory) has_room_.notify_one();
   return lent;
 }
 

@@ -28,7 +28,7 @@ class BodyPipe {
  public:
   // Of one body.
   struct Room {
-    std::size_t memory = 0;      // bytes; what is lent may be one part more
+    std::size_t memory = 0;      // bytes; what is lent may be some times as much and a part
     std::uint64_t spool = 0;     // bytes in the file; 0: there is none, and the thread waits when the memory is full
     std::string directory = {};  // of the file
   };

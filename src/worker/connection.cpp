@@ -22,6 +22,8 @@ constexpr std::uint16_t kGatewayTimeout = 504;
 constexpr std::uint64_t kLargestTurn = 2 * kLargestFilePart;
 // Files up to this are copied to a peer on this machine.
 constexpr std::uint64_t kLargestCopied = 128ULL << 10U;
+// Of memory in one call: a few parts of a streamed answer, each with what stands between them.
+constexpr std::size_t kMostPieces = 8;
 
 http::Session::Context session_context(const Service& service, std::uint64_t key, const Peer& peer,
                                        http::Observer* observer) {
@@ -173,11 +175,11 @@ bool Connection::send_some() {
 
 os::IoResult Connection::send_memory() {
   const net::Output& output = conversation_->output();
-  const std::string_view first = output.memory();
-  const std::string_view second = output.memory_behind_memory();
-  const std::array parts{iovec{.iov_base = const_cast<char*>(first.data()), .iov_len = first.size()},
-                         iovec{.iov_base = const_cast<char*>(second.data()), .iov_len = second.size()}};
-  const std::size_t number = second.empty() ? 1 : 2;
+  std::array<std::string_view, kMostPieces> pieces;
+  std::array<iovec, kMostPieces> parts{};
+  const std::size_t number = output.memory_pieces(pieces);
+  for (std::size_t i = 0; i < number; ++i)
+    parts.at(i) = {.iov_base = const_cast<char*>(pieces.at(i).data()), .iov_len = pieces.at(i).size()};
   return os::send(socket_.get(), std::span(parts).first(number),
                   output.segments_waiting() > number ? os::More::kYes : os::More::kNo);
 }
