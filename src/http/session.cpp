@@ -347,11 +347,13 @@ void Session::pull(Pulled which) {
     const State state = read_source(data, lent);
     const bool is_empty = data.empty() && lent.text.empty();
     if (lent.text.empty()) {
-      data.resize(stream_->take(data.size()));
-      append_data(std::move(data), data.size());
+      const std::size_t size = stream_->take(data.size());
+      data.resize(size);
+      append_data(std::move(data), size);
     } else {
-      lent.text = lent.text.substr(0, stream_->take(lent.text.size()));
-      append_data(std::move(lent), lent.text.size());
+      const std::size_t size = stream_->take(lent.text.size());
+      lent.text = lent.text.substr(0, size);
+      append_data(std::move(lent), size);
     }
     if (stream_->is_whole()) return finish_stream(which);
     if (state == State::kWait) return;

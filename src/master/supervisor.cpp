@@ -489,7 +489,7 @@ std::string Supervisor::summary(const Generation& generation) const {
   return text;
 }
 
-void Supervisor::adjust_workers(Generation& generation, std::int32_t by) {
+void Supervisor::adjust_workers(Generation& generation, std::int32_t by) const {
   for (Pool& pool : generation.pools) {
     if (serves_by_spares(pool)) {
       log::info("pool {}: unchanged, its workers come and go with connections", pool.config->name);
@@ -502,7 +502,7 @@ void Supervisor::adjust_workers(Generation& generation, std::int32_t by) {
   }
 }
 
-void Supervisor::scale(const Generation& generation, Pool& pool, std::uint32_t count) {
+void Supervisor::scale(const Generation& generation, Pool& pool, std::uint32_t count) const {
   pool.adjustment += static_cast<std::int32_t>(count) - static_cast<std::int32_t>(wanted(generation, pool));
   log::info("pool {}: {} workers wanted now, until the next reload", pool.config->name, wanted(generation, pool));
 }

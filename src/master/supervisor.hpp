@@ -82,9 +82,9 @@ class Supervisor {
   // "files 2/2, shop 4/4, date 4 spare, 12 busy"
   [[nodiscard]] std::string summary(const Generation& generation) const;
 
-  void adjust_workers(Generation& generation, std::int32_t by);
+  void adjust_workers(Generation& generation, std::int32_t by) const;
   // A pool of fixed size has `count` workers from now on, until the next reload.
-  void scale(const Generation& generation, Pool& pool, std::uint32_t count);
+  void scale(const Generation& generation, Pool& pool, std::uint32_t count) const;
   // The workers of a pool, or the one of that slot, are replaced as max_unavailable allows, each by one that is ready
   // first. How many that are: those that are replaced already count too, others than serving ones do not.
   [[nodiscard]] std::size_t recycle(Pool& pool, std::optional<std::uint32_t> slot, const std::string& reason);
