@@ -238,7 +238,7 @@ struct ApplicationThreads::Sending {
 };
 
 void ApplicationThreads::show(std::size_t thread, ipc::Call call, std::uint64_t number) {
-  if (cells_.empty()) return;
+  if (cells_.empty() || !working_on_[thread]) return;
   call.number = number;
   call.since = working_on_[thread]->since;  // written by this thread only
   if (request_timeout_ > Duration::zero()) call.deadline = call.since + request_timeout_;

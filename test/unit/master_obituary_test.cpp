@@ -172,7 +172,7 @@ TEST_CASE("an interpreter's obituary ends with the Python code that it was runni
 
 namespace {
 
-const os::TimePoint kNow{1h};
+constexpr os::TimePoint kNow{1h};
 
 ipc::ThreadReading call(std::string target, std::chrono::nanoseconds lasted) {
   return {.phase = ipc::ThreadPhase::kRequest, .since = kNow - lasted, .method = "GET", .target = std::move(target)};
@@ -211,8 +211,7 @@ TEST_CASE("requests that no thread is at are told by their number, and so are th
   CHECK(calls_in(crash({call("/a", 1ms)}, 3)) == "; in GET /a for 1ms, and 2 requests more");
   CHECK(calls_in(crash({ipc::ThreadReading{}}, 3)) == "; 3 requests were not answered yet");
   CHECK(calls_in(crash({}, 3)) == "; 3 requests were not answered yet");
-  std::vector<std::optional<ipc::ThreadReading>> many;
-  for (int i = 0; i < 64; ++i) many.emplace_back(call(std::string(1'000, 'x'), 1s));
+  const std::vector<std::optional<ipc::ThreadReading>> many(64, call(std::string(1'000, 'x'), 1s));
   const std::string text = calls_in(crash(many, 64));
   CHECK(text.ends_with("... for 1.0s (thread 4), and 60 requests more"));
   CHECK(text.size() < 1'000);
