@@ -99,8 +99,8 @@ void ThreadCell::begin(const Call& call) {
 // Only the words that are needed; what is left of longer texts behind them is not read.
 void ThreadCell::store_text(std::string_view method, std::string_view target) {
   std::array<char, kMostText> text;  // NOLINT(cppcoreguidelines-pro-type-member-init): as much as is read is written
-  std::memcpy(text.data(), method.data(), method.size());
-  std::memcpy(text.data() + method.size(), target.data(), target.size());
+  method.copy(text.data(), method.size());  // may be empty, and have no address: memcpy(3) forbids that
+  target.copy(text.data() + method.size(), target.size());
   const std::size_t size = method.size() + target.size();
   const std::size_t words = (size + kWord - 1) / kWord;
   std::memset(text.data() + size, 0, (words * kWord) - size);
