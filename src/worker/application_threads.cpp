@@ -238,9 +238,10 @@ struct ApplicationThreads::Sending {
 };
 
 void ApplicationThreads::show(std::size_t thread, ipc::Call call, std::uint64_t number) {
-  if (cells_.empty() || !working_on_[thread]) return;
+  const auto& working_on = working_on_[thread];  // written by this thread only
+  if (cells_.empty() || !working_on) return;
   call.number = number;
-  call.since = working_on_[thread]->since;  // written by this thread only
+  call.since = working_on->since;
   if (request_timeout_ > Duration::zero()) call.deadline = call.since + request_timeout_;
   cells_[thread].begin(call);
 }
