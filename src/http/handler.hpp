@@ -72,6 +72,7 @@ class BodySource {
   [[nodiscard]] virtual State read(std::string& into, std::size_t most) = 0;
   // In place of the next read(): bytes that are there and need not be copied, more than kMostBorrowedAndCopied; or
   // nothing, and read() is asked. As many as there are at once, since copying only a part of them saves no memory.
+  // A source that stands for another one asks that one.
   [[nodiscard]] virtual SharedText lend() { return {}; }
   // Its size if it is known; asked once, before the first read(). Then the answer says Content-Length, else it is sent
   // in chunks (HTTP/1.0: up to the end of the connection). A source that ends before its size is cut; what it gives

@@ -17,13 +17,20 @@ class ShownSource final : public http::BodySource {
         target_(request.target),
         peer_(peer_bytes(request.peer)) {}
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept override { return source_->size(); }
-  State read(std::string& into, std::size_t most) override {
-    const ShownCall shown{calls_,
-                          {.phase = ipc::ThreadPhase::kBody, .method = method_, .target = target_, .peer = peer_}};
+  [[nodiscard]] http::SharedText lend() override {
+    const ShownCall shown{calls_, call()};
+    return source_->lend();
+  }
+  [[nodiscard]] State read(std::string& into, std::size_t most) override {
+    const ShownCall shown{calls_, call()};
     return source_->read(into, most);
   }
 
  private:
+  [[nodiscard]] ipc::Call call() const {
+    return {.phase = ipc::ThreadPhase::kBody, .method = method_, .target = target_, .peer = peer_};
+  }
+
   std::unique_ptr<http::BodySource> source_;
   ShownCalls* calls_;
   std::string method_;

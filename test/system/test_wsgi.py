@@ -265,6 +265,36 @@ def test_the_environ_says_what_was_asked(session, concurrency):
         assert "HTTP_X_TWICE" not in environ  # nothing is left of the last request
 
 
+@pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxied"])
+@pytest.mark.parametrize("concurrency", MODELS)
+def test_what_is_kept_of_a_caller_is_never_anothers(session, concurrency, proxied):
+    """The environ of a caller who repeats himself is copied; each of these differs in one thing, in as many bytes."""
+    daemon, address = start(session, concurrency, more='trusted_proxies = ["127.0.0.1"]\n' if proxied else "")
+    asked = [("/environ", "a=1", "192.0.2.1"), ("/environ", "a=2", "192.0.2.1"), ("/environ", "a=2", "192.0.2.2"),
+             ("http://one/environ", "a=2", "192.0.2.2"), ("http://two/environ", "a=2", "192.0.2.2")]
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(Connection(address)) for _ in range(1 if concurrency == "process" else 2)]
+        # Three times each: the first time nothing is kept yet, the third comes after a copy was used.
+        for target, cookie, client in [each for each in asked for _ in range(3)] + asked:
+            for connection in connections:
+                connection.request(target, headers=[f"Cookie: {cookie}", f"X-Forwarded-For: {client}"])
+                environ = json.loads(connection.response().body)
+                assert (environ["HTTP_COOKIE"], environ["HTTP_X_FORWARDED_FOR"]) == (cookie, client)
+                host = target.split("/")[2] if target.startswith("http:") else "test"
+                assert environ["HTTP_HOST"] == environ["SERVER_NAME"] == host
+                peer = connection.socket.getsockname()
+                assert environ["REMOTE_ADDR"] == (client if proxied else peer[0])
+                assert environ.get("REMOTE_PORT") == (None if proxied else str(peer[1]))
+        connection = connections[0]
+        for _ in range(3):
+            connection.request("/environ", headers=["Cookie: a=9"])
+            environ = json.loads(connection.response().body)
+            assert environ["HTTP_COOKIE"] == "a=9" and "CONTENT_LENGTH" not in environ and "mine" not in environ
+            assert connection.get("/fresh").body == b"False"
+            assert post(connection, "/environ", b"four", ["Cookie: a=9"]).status == 200
+            assert post(connection, "/as_text", b"four").body
+
+
 def test_below_a_prefix_and_behind_a_proxy(session):
     daemon, address = start(session, more='path_prefix = "/shop"\ntrusted_proxies = ["127.0.0.1"]\n')
     with Connection(address) as connection:
