@@ -13,6 +13,7 @@
 
 #include "base/enum_text.hpp"
 #include "base/error.hpp"
+#include "ipc/worker_reading.hpp"
 
 namespace prong::ipc {
 
@@ -82,6 +83,22 @@ struct DeathReport {
   std::chrono::milliseconds ago{};
 };
 
+// What one application thread is at.
+struct ThreadReport {
+  ThreadPhase phase = ThreadPhase::kIdle;
+  std::chrono::nanoseconds lasts{};                       // since it is in this phase; 0 of one that never had a call
+  std::optional<std::chrono::nanoseconds> deadline = {};  // from now until the worker takes it for stuck
+  std::string method = {};
+  std::string target = {};
+  std::string peer = {};
+};
+
+// What the kernel says of a process.
+struct ProcessReport {
+  std::uint64_t resident_bytes = 0;  // pages that it shares with others included
+  std::chrono::milliseconds cpu_time{};
+};
+
 // Of one live or waiting worker.
 struct WorkerReport {
   std::string pool = {};
@@ -90,9 +107,10 @@ struct WorkerReport {
   std::int64_t pid = 0;    // 0: it waits to be started again
   std::string state = {};  // the words of master/slot_machine.hpp
   std::chrono::milliseconds age{};
-  std::uint64_t connections = 0;
-  std::uint64_t open_connections = 0;
-  std::uint64_t requests = 0;
+  WorkerTotals served = {};
+  ProcessReport process = {};
+  // In their order; nothing: a cell that could not be read. None of a worker that becomes a program.
+  std::vector<std::optional<ThreadReport>> threads = {};
   std::string note = {};  // why it leaves, or what its program said last
 };
 
@@ -106,11 +124,13 @@ struct PoolReport {
   std::uint32_t starting = 0;  // with those that wait to be started again
   std::uint32_t busy = 0;      // programs, each for one connection
   std::uint32_t leaving = 0;   // draining, or being killed
+  // Connections that wait in the queues of its TCP listeners for a worker to accept them.
+  std::uint64_t queued = 0;
   // Of the pool's workers since the daemon was started, over deaths and reloads.
-  std::uint64_t connections = 0;
-  std::uint64_t open_connections = 0;
-  std::uint64_t requests = 0;
-  std::uint64_t deaths = 0;  // that were not expected, since the daemon was started
+  WorkerTotals served = {};
+  std::uint64_t lost = 0;      // requests that were inside a worker when it died
+  std::uint64_t deaths = 0;    // that were not expected, since the daemon was started
+  ProcessReport process = {};  // the sum over its live workers
   std::optional<DeathReport> last_death = {};
 };
 
@@ -122,6 +142,7 @@ struct DaemonReport {
   std::uint32_t generation = 0;  // the one that serves; 0: none
   std::chrono::milliseconds uptime{};
   std::string last_reload_failure = {};  // empty: the last one was good, or there was none
+  ProcessReport process = {};            // of the master
   std::vector<PoolReport> pools = {};
   std::optional<std::vector<WorkerReport>> workers = {};
 };

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include <string>
 #include <utility>
 
 #include "ipc/control.hpp"
@@ -9,9 +10,64 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // the fields stand in the order of docs/control.md
 
-double seconds(std::chrono::milliseconds duration) {
-  return std::chrono::duration<double>(duration).count();
+double seconds(std::chrono::duration<double> duration) {
+  return duration.count();
 }
+
+// Adds the fields of `more`, behind those that are there.
+void append(Json& object, const Json& more) {
+  for (const auto& [name, value] : more.items()) object[name] = value;
+}
+
+// [[upper bound in seconds, how many], ...], of buckets that are not empty: a few of the 132 as a rule.
+Json to_json(const Histogram& histogram) {
+  Json buckets = Json::array();
+  for (std::size_t i = 0; i < kBuckets; ++i)
+    if (const std::uint64_t count = histogram.count(i); count > 0)
+      buckets.push_back(Json::array({seconds(std::chrono::microseconds(bucket_begin(i + 1))), count}));
+  return {{"count", histogram.count()}, {"sum_seconds", seconds(histogram.sum())}, {"buckets", std::move(buckets)}};
+}
+
+// By class, and those that are counted for themselves.
+Json statuses_of(const WorkerCounts& counts) {
+  Json statuses = Json::object();
+  for (std::size_t i = 0; i < kStatusClasses; ++i) statuses[std::to_string(i + 1) + "xx"] = counts.classes.at(i);
+  for (std::size_t i = 0; i < kCountedStatuses.size(); ++i)
+    statuses[std::to_string(kCountedStatuses.at(i))] = counts.statuses.at(i);
+  return statuses;
+}
+
+Json to_json(const WorkerTotals& served) {
+  const WorkerCounts& counts = served.counts;
+  return {{"connections", counts.connections},
+          {"open_connections", counts.open_connections},
+          {"requests", counts.requests},
+          {"inside", counts.inside()},
+          {"cut", counts.cut},
+          {"refused", counts.refused},
+          {"received_bytes", counts.received_bytes},
+          {"sent_bytes", counts.sent_bytes},
+          {"statuses", statuses_of(counts)},
+          {"service_time", to_json(served.service_time)},
+          {"queue_delay", to_json(served.queue_delay)}};
+}
+
+Json to_json(const ProcessReport& process) {
+  return {{"resident_bytes", process.resident_bytes}, {"cpu_seconds", seconds(process.cpu_time)}};
+}
+
+Json to_json(const std::optional<ThreadReport>& thread) {
+  if (!thread) return {};
+  return {{"phase", kThreadPhaseText.text(thread->phase)},
+          {"seconds", seconds(thread->lasts)},
+          {"deadline_seconds", thread->deadline ? Json(seconds(*thread->deadline)) : Json{}},
+          {"method", thread->method},
+          {"target", thread->target},
+          {"peer", thread->peer}};
+}
+
+template <class Report>
+Json to_list(const std::vector<Report>& reports);
 
 Json to_json(const ControlDone& done) {
   return {{"text", done.text}};
@@ -29,33 +85,32 @@ Json to_json(const DeathReport& death) {
 }
 
 Json to_json(const WorkerReport& worker) {
-  return {{"pool", worker.pool},
-          {"slot", worker.slot},
-          {"generation", worker.generation},
-          {"pid", worker.pid},
-          {"state", worker.state},
-          {"age_seconds", seconds(worker.age)},
-          {"connections", worker.connections},
-          {"open_connections", worker.open_connections},
-          {"requests", worker.requests},
-          {"note", worker.note}};
+  Json object{{"pool", worker.pool}, {"slot", worker.slot},   {"generation", worker.generation},
+              {"pid", worker.pid},   {"state", worker.state}, {"age_seconds", seconds(worker.age)},
+              {"note", worker.note}};
+  append(object, to_json(worker.served));
+  append(object, to_json(worker.process));
+  object["threads"] = to_list(worker.threads);
+  return object;
 }
 
 Json to_json(const PoolReport& pool) {
-  return {{"name", pool.name},
-          {"app", pool.app},
-          {"listeners", pool.listeners},
-          {"workers",
-           {{"wanted", pool.wanted},
-            {"ready", pool.ready},
-            {"starting", pool.starting},
-            {"busy", pool.busy},
-            {"leaving", pool.leaving}}},
-          {"connections", pool.connections},
-          {"open_connections", pool.open_connections},
-          {"requests", pool.requests},
-          {"deaths", pool.deaths},
-          {"last_death", pool.last_death ? to_json(*pool.last_death) : Json{}}};
+  Json object{{"name", pool.name},
+              {"app", pool.app},
+              {"listeners", pool.listeners},
+              {"workers",
+               {{"wanted", pool.wanted},
+                {"ready", pool.ready},
+                {"starting", pool.starting},
+                {"busy", pool.busy},
+                {"leaving", pool.leaving}}},
+              {"queued", pool.queued},
+              {"lost", pool.lost},
+              {"deaths", pool.deaths},
+              {"last_death", pool.last_death ? to_json(*pool.last_death) : Json{}}};
+  append(object, to_json(pool.served));
+  append(object, to_json(pool.process));
+  return object;
 }
 
 Json to_json(const ConfigValueReport& value) {
@@ -75,8 +130,9 @@ Json to_json(const DaemonReport& daemon) {
               {"state", daemon.state},
               {"generation", daemon.generation},
               {"uptime_seconds", seconds(daemon.uptime)},
-              {"last_reload_failure", daemon.last_reload_failure},
-              {"pools", to_list(daemon.pools)}};
+              {"last_reload_failure", daemon.last_reload_failure}};
+  append(object, to_json(daemon.process));
+  object["pools"] = to_list(daemon.pools);
   if (daemon.workers) object["workers"] = to_list(*daemon.workers);
   return object;
 }

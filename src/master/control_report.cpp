@@ -1,6 +1,7 @@
 #include "master/control_report.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +10,8 @@
 
 #include "config/diagnostic.hpp"
 #include "config/origin.hpp"
+#include "os/memory.hpp"
+#include "os/socket.hpp"
 
 namespace prong::master {
 namespace {
@@ -75,23 +78,38 @@ std::optional<ipc::DeathReport> last_death(const PoolHistory* history, os::TimeP
                           .ago = duration_cast<milliseconds>(now - history->last_at)};
 }
 
+ipc::ProcessReport process_of(pid_t pid) {
+  const auto usage = os::usage_of(pid);
+  if (!usage) return {};
+  return {.resident_bytes = usage->resident.bytes, .cpu_time = usage->cpu_time};
+}
+
+// What the pool's workers are to the system, all together.
+void add_process(const Slot& slot, ipc::ProcessReport& sum) {
+  if (slot.pid <= 0) return;
+  const ipc::ProcessReport process = process_of(slot.pid);
+  sum.resident_bytes += process.resident_bytes;
+  sum.cpu_time += process.cpu_time;
+}
+
 ipc::PoolReport begin_report(const Supervisor& supervisor, const Generation& generation, const Pool& pool,
                              const net::ListenerSet& listeners, os::TimePoint now) {
   const PoolHistory* const history = supervisor.history_of(pool.config->name);
-  const ipc::WorkerCounts counts = supervisor.totals(pool.config->name, now).served.counts;
+  PoolTotals totals = supervisor.totals(pool.config->name, now);
   ipc::PoolReport report{
       .name = pool.config->name,
       .app = std::string{std::visit([](const auto& app) { return app_name(app); }, pool.config->app)},
       .listeners = {},
       .wanted = supervisor.wanted(generation, pool),
-      .connections = counts.connections,
-      .open_connections = counts.open_connections,
-      .requests = counts.requests,
+      .served = std::move(totals.served),
+      .lost = totals.lost_requests,
       .deaths = history != nullptr ? history->deaths : 0,
       .last_death = last_death(history, now)};
   for (const std::string& address : pool.listeners) {
     const net::Listener* const listener = listeners.find(address);
     report.listeners.push_back(listener != nullptr ? listener->bound_text() : address);
+    if (listener == nullptr) continue;
+    for (const int fd : listener->descriptors()) report.queued += os::accept_queue_length(fd).value_or(0);
   }
   return report;
 }
@@ -108,17 +126,31 @@ std::string note_of(const Slot& slot) {
   return slot.program.status;
 }
 
+ipc::ThreadReport report_of(const ipc::ThreadReading& thread, os::TimePoint now) {
+  ipc::ThreadReport report{
+      .phase = thread.phase, .method = thread.method, .target = thread.target, .peer = thread.peer};
+  if (thread.number > 0) report.lasts = now - thread.since;
+  if (thread.deadline) report.deadline = *thread.deadline - now;
+  return report;
+}
+
+std::vector<std::optional<ipc::ThreadReport>> report_threads(const Slot& slot, os::TimePoint now) {
+  std::vector<std::optional<ipc::ThreadReport>> reports;
+  for (const std::optional<ipc::ThreadReading>& thread : threads_of(slot, now))
+    reports.push_back(thread ? std::optional{report_of(*thread, now)} : std::nullopt);
+  return reports;
+}
+
 ipc::WorkerReport report_of(const Generation& generation, const Pool& pool, const Slot& slot, os::TimePoint now) {
-  const ipc::WorkerCounts counts = totals_of(slot).counts;
   return {.pool = pool.config->name,
           .slot = slot.number,
           .generation = generation.number,
           .pid = slot.pid,
           .state = std::string{kSlotStateText.text(slot.state)},
           .age = slot.pid > 0 ? duration_cast<milliseconds>(now - slot.forked_at) : milliseconds{},
-          .connections = counts.connections,
-          .open_connections = counts.open_connections,
-          .requests = counts.requests,
+          .served = totals_of(slot),
+          .process = slot.pid > 0 ? process_of(slot.pid) : ipc::ProcessReport{},
+          .threads = report_threads(slot, now),
           .note = note_of(slot)};
 }
 
@@ -133,7 +165,10 @@ std::vector<ipc::PoolReport> report_pools(const Supervisor& supervisor, const ne
       auto report = std::ranges::find(reports, pool.config->name, &ipc::PoolReport::name);
       if (report == reports.end())
         report = reports.insert(reports.end(), begin_report(supervisor, *generation, pool, listeners, now));
-      for (const Slot& slot : pool.slots) count(*generation, slot, *report);
+      for (const Slot& slot : pool.slots) {
+        count(*generation, slot, *report);
+        add_process(slot, report->process);
+      }
     }
   }
   return reports;
@@ -151,6 +186,10 @@ std::vector<ipc::WorkerReport> report_workers(const Supervisor& supervisor, cons
   }
   std::ranges::stable_sort(reports, {}, &ipc::WorkerReport::pool);
   return reports;
+}
+
+ipc::ProcessReport report_process() {
+  return process_of(::getpid());
 }
 
 ipc::ConfigReport report_config(const config::Config& config) {

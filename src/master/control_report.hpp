@@ -21,6 +21,9 @@ namespace prong::master {
 [[nodiscard]] std::vector<ipc::WorkerReport> report_workers(const Supervisor& supervisor, const std::string& only,
                                                             os::TimePoint now);
 
+// Of the master itself.
+[[nodiscard]] ipc::ProcessReport report_process();
+
 // Every value of a configuration, with its origin.
 [[nodiscard]] ipc::ConfigReport report_config(const config::Config& config);
 

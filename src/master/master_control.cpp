@@ -76,6 +76,7 @@ ipc::ControlAnswer Master::report(const ipc::ControlRequest& request) const {
                            .generation = serving_ != nullptr ? serving_->number : 0,
                            .uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - started_),
                            .last_reload_failure = last_reload_,
+                           .process = report_process(),
                            .pools = report_pools(supervisor_, listeners_, request.pool, now_)};
   if (stop_ != StopKind::kNone)
     daemon.state = "stopping";

@@ -39,6 +39,11 @@ Result<std::uint64_t> leading_number(std::string_view text, const char* path) {
   return value;
 }
 
+std::uint64_t page_size() {
+  static const auto size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return size;
+}
+
 }  // namespace
 
 Result<ByteSize> resident_memory() {
@@ -48,8 +53,7 @@ Result<ByteSize> resident_memory() {
   // "size resident shared ...", in pages.
   const auto pages = leading_number(std::string_view{*text}.substr(std::min(text->find(' '), text->size())), kPath);
   if (!pages) return failure(pages.error());
-  static const auto page_size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  return ByteSize{*pages * page_size};
+  return ByteSize{*pages * page_size()};
 }
 
 Result<ByteSize> proportional_memory() {
@@ -62,6 +66,35 @@ Result<ByteSize> proportional_memory() {
   const auto kibibytes = leading_number(std::string_view{*text}.substr(line + kLine.size()), kPath);
   if (!kibibytes) return failure(kibibytes.error());
   return ByteSize{*kibibytes << 10U};
+}
+
+std::optional<ProcessUsage> usage_of(pid_t pid) {
+  // Counted from 1 in proc(5), /proc/pid/stat; the second one is the name in parentheses, which may hold anything.
+  constexpr std::size_t kFirstBehindName = 3;
+  constexpr std::size_t kUserTime = 14;
+  constexpr std::size_t kSystemTime = 15;
+  constexpr std::size_t kResident = 24;
+  static const auto ticks_per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+  const auto text = read_text(path.c_str());
+  if (!text) return std::nullopt;
+  const std::size_t name_end = text->rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  std::string_view rest = std::string_view{*text}.substr(name_end + 1);
+  std::uint64_t ticks = 0;
+  for (std::size_t field = kFirstBehindName; field <= kResident; ++field) {
+    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+    if (field == kUserTime || field == kSystemTime || field == kResident) {
+      const auto value = leading_number(rest, path.c_str());
+      if (!value) return std::nullopt;
+      if (field == kResident)
+        return ProcessUsage{.resident = ByteSize{*value * page_size()},
+                            .cpu_time = std::chrono::milliseconds(ticks * 1'000 / ticks_per_second)};
+      ticks += *value;
+    }
+    rest.remove_prefix(std::min(rest.find(' '), rest.size()));
+  }
+  return std::nullopt;
 }
 
 }  // namespace prong::os

@@ -1,5 +1,10 @@
-// How much memory this process has, as the kernel tells it (proc(5)).
+// How much memory and processor time a process has, as the kernel tells it (proc(5)).
 #pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
 
 #include "base/error.hpp"
 #include "base/units.hpp"
@@ -12,5 +17,14 @@ namespace prong::os {
 // The same, but each shared page counts as its part only (PSS, /proc/self/smaps_rollup, Linux 4.14). The kernel walks
 // all pages for it: some milliseconds for a large process.
 [[nodiscard]] Result<ByteSize> proportional_memory();
+
+// Of any process.
+struct ProcessUsage {
+  ByteSize resident;  // as of resident_memory()
+  // User and system together, of all its threads, without its children. In steps of sysconf(_SC_CLK_TCK), 10 ms.
+  std::chrono::milliseconds cpu_time{};
+};
+// Nothing: it is gone, or /proc is not there or shows it to nobody (hidepid, proc(5)). Some 10 us.
+[[nodiscard]] std::optional<ProcessUsage> usage_of(pid_t pid);
 
 }  // namespace prong::os

@@ -113,6 +113,45 @@ TEST_CASE("an answer is one line, good or not, also with bytes that are no UTF-8
   CHECK(values["result"]["values"][0]["origin"] == "default");
 }
 
+TEST_CASE("a worker's numbers, histograms and threads stand in the answer") {
+  using std::chrono::microseconds;
+  HistogramCells cells;
+  cells.add(microseconds(5));
+  cells.add(microseconds(5));
+  cells.add(microseconds(1'000'000));
+  WorkerReport worker{.pool = "shop", .process = {.resident_bytes = 7, .cpu_time = std::chrono::milliseconds(1'500)}};
+  worker.served.service_time = Histogram::of(cells);
+  worker.served.counts.begun = 5;
+  worker.served.counts.requests = 3;
+  worker.served.counts.classes.at(1) = 3;
+  worker.served.counts.statuses.at(1) = 2;
+  worker.threads = {std::nullopt, ThreadReport{.phase = ThreadPhase::kRequest,
+                                               .lasts = std::chrono::milliseconds(250),
+                                               .deadline = std::chrono::milliseconds(-500),
+                                               .method = "GET",
+                                               .target = "/a\"b",
+                                               .peer = "192.0.2.1:7"}};
+  const auto answer = nlohmann::json::parse(to_line(DaemonReport{.workers = {{worker}}}));
+  const auto& found = answer["result"]["workers"][0];
+  CHECK(found["resident_bytes"] == 7);
+  CHECK(found["cpu_seconds"] == 1.5);
+  CHECK(found["inside"] == 2);
+  CHECK(found["statuses"]["2xx"] == 3);
+  CHECK(found["statuses"]["404"] == 2);
+  CHECK(found["service_time"]["count"] == 3);
+  CHECK(found["service_time"]["sum_seconds"] == 1.00001);
+  const double end = static_cast<double>(bucket_begin(bucket_of(1'000'000) + 1)) / 1e6;
+  CHECK(found["service_time"]["buckets"] == nlohmann::json{{6e-6, 2}, {end, 1}});
+  CHECK(found["queue_delay"]["buckets"] == nlohmann::json::array());
+  CHECK(found["threads"][0].is_null());
+  CHECK(found["threads"][1] == nlohmann::json{{"phase", "request"},
+                                              {"seconds", 0.25},
+                                              {"deadline_seconds", -0.5},
+                                              {"method", "GET"},
+                                              {"target", "/a\"b"},
+                                              {"peer", "192.0.2.1:7"}});
+}
+
 TEST_CASE("the control socket is in the runtime directory, never in a home or at a relative path") {
   using Folders = std::vector<std::string>;
   CHECK(folders(own_control_places(

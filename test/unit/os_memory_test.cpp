@@ -1,7 +1,10 @@
-// The memory of this process, as the kernel tells it.
+// The memory and processor time of processes, as the kernel tells it.
 #include <catch2/catch.hpp>
+#include <time.h>
+#include <unistd.h>
 
 #include <cstddef>
+#include <fstream>
 #include <vector>
 
 #include "os/memory.hpp"
@@ -29,6 +32,32 @@ TEST_CASE("what a process begins to use is seen in both measures") {
   constexpr std::uint64_t kMost = kMore / 10 * 9;  // the kernel counts in steps
   CHECK(resident_memory()->bytes >= resident->bytes + kMost);
   CHECK(proportional_memory()->bytes >= proportional->bytes + kMost);
+}
+
+TEST_CASE("what a process uses is told also when its name looks like the fields behind it") {
+  std::ofstream("/proc/self/comm") << "a) R 1 (b";
+  const auto before = usage_of(::getpid());
+  REQUIRE(before.has_value());
+  CHECK(before->resident.bytes == Approx(resident_memory()->bytes).epsilon(0.1));
+  // By the clock of this process, so that it has as much whatever else runs.
+  const auto used = [] {
+    timespec time{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  const auto end = used() + std::chrono::milliseconds(100);
+  while (used() < end) {
+  }
+  const auto after = usage_of(::getpid());
+  REQUIRE(after.has_value());
+  CHECK(after->cpu_time >= before->cpu_time + std::chrono::milliseconds(60));  // in steps of 10 ms
+  CHECK(after->cpu_time <= used() + std::chrono::milliseconds(20));
+  std::ofstream("/proc/self/comm") << "os_test";
+}
+
+TEST_CASE("nothing is told of a process that is not there") {
+  CHECK_FALSE(usage_of(0).has_value());
+  CHECK_FALSE(usage_of(-1).has_value());
 }
 
 }  // namespace prong::os
