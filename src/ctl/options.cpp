@@ -48,8 +48,9 @@ void add_verbs(CLI::App& app, Options& options) {
   const auto add = [&](ControlVerb verb, const char* text) { return add_verb(app, options, verb, text); };
   add(ControlVerb::kStatus, "Show the pools")->add_option("POOL", request.pool, "This pool alone");
   add(ControlVerb::kWorkers, "Show the workers")->add_option("POOL", request.pool, "Of this pool alone");
-  add(ControlVerb::kReload, "Put the changed configuration to work, and wait for the verdict")
-      ->add_flag("--plan", request.plan, "Only say what would change");
+  auto* reload = add(ControlVerb::kReload, "Put the changed configuration to work, and wait for the verdict");
+  reload->add_option("POOL", request.pool, "Of this pool alone; the others notice nothing");
+  reload->add_flag("--plan", request.plan, "Only say what would change");
   auto* stop = add(ControlVerb::kStop, "Stop the daemon, and wait until it is gone");
   stop->add_flag("--fast", request.fast, "Cut connections; without it the workers finish what they have");
   stop->add_flag_callback("--no-wait", [&options] { options.wait = false; }, "Return at once");
@@ -60,6 +61,12 @@ void add_verbs(CLI::App& app, Options& options) {
       ->add_option_function<std::string>(
           "POOL|WORKER", [&request](const std::string& text) { set_target(text, request); },
           "A whole pool, or one worker such as shop/0")
+      ->required();
+  add(ControlVerb::kPause, "Accept no connections in a pool, which wait in its queue; open ones go on")
+      ->add_option("POOL", request.pool, "Which")
+      ->required();
+  add(ControlVerb::kResume, "Accept connections again in a paused pool")
+      ->add_option("POOL", request.pool, "Which")
       ->required();
   add(ControlVerb::kLogLevel, "Change which lines the log has, until a reload changes [log]")
       ->add_option("LEVEL", request.level, "The least important lines that are written")

@@ -33,6 +33,11 @@ double number_of(const Json& object, const char* name) {
   return value.is_number() ? value.get<double>() : 0;
 }
 
+bool is_set(const Json& object, const char* name) {
+  const auto* const flag = member(object, name).get_ptr<const Json::boolean_t*>();
+  return flag != nullptr && *flag;
+}
+
 std::string count_of(const Json& object, const char* name) {
   return member(object, name).is_number() ? fmt::format("{:.0f}", number_of(object, name)) : std::string{};
 }
@@ -65,6 +70,7 @@ std::string workers_of(const Json& pool) {
   std::string text = fmt::format("{}/{}", count_of(workers, "ready"), count_of(workers, "wanted"));
   for (const char* state : {"starting", "busy", "leaving"})
     if (number_of(workers, state) > 0) text += fmt::format(" +{} {}", count_of(workers, state), state);
+  if (is_set(pool, "paused")) text += " paused";
   return text;
 }
 
@@ -126,8 +132,7 @@ std::string reload_text(const Json& report) {
   std::string text;
   for (const Json& change : entries(report, "changes"))
     if (const auto* line = change.get_ptr<const Json::string_t*>()) text += fmt::format("changed: {}\n", *line);
-  const auto* const plan = member(report, "plan").get_ptr<const Json::boolean_t*>();
-  if (plan != nullptr && *plan)
+  if (is_set(report, "plan"))
     return text + (text.empty() ? "nothing would change\n" : "nothing was done; this is what a reload would change\n");
   return text + fmt::format("reloaded: generation {} serves\n", count_of(report, "generation"));
 }
@@ -157,6 +162,8 @@ std::string to_text(ipc::ControlVerb verb, const Json& result, const std::option
     case ipc::ControlVerb::kStop:
     case ipc::ControlVerb::kScale:
     case ipc::ControlVerb::kRecycle:
+    case ipc::ControlVerb::kPause:
+    case ipc::ControlVerb::kResume:
     case ipc::ControlVerb::kLogLevel:
     case ipc::ControlVerb::kReopenLogs:
       return text_of(result, "text") + '\n';

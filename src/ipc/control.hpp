@@ -28,24 +28,28 @@ enum class ControlVerb : std::uint8_t {
   kStop,
   kScale,
   kRecycle,
+  kPause,
+  kResume,
   kLogLevel,
   kReopenLogs,
   kConfig,
 };
-inline constexpr EnumText<ControlVerb, 10> kControlVerbText{{{{ControlVerb::kVersion, "version"},
+inline constexpr EnumText<ControlVerb, 12> kControlVerbText{{{{ControlVerb::kVersion, "version"},
                                                               {ControlVerb::kStatus, "status"},
                                                               {ControlVerb::kWorkers, "workers"},
                                                               {ControlVerb::kReload, "reload"},
                                                               {ControlVerb::kStop, "stop"},
                                                               {ControlVerb::kScale, "scale"},
                                                               {ControlVerb::kRecycle, "recycle"},
+                                                              {ControlVerb::kPause, "pause"},
+                                                              {ControlVerb::kResume, "resume"},
                                                               {ControlVerb::kLogLevel, "log-level"},
                                                               {ControlVerb::kReopenLogs, "reopen-logs"},
                                                               {ControlVerb::kConfig, "config"}}}};
 
 struct ControlRequest {
   ControlVerb verb = ControlVerb::kVersion;
-  std::string pool = {};  // status, workers: of this one alone; scale, recycle: which; empty: not given
+  std::string pool = {};  // status, workers, reload: this one alone, if it is given; scale and so on: which
   std::optional<std::uint32_t> worker = {};  // recycle: its slot; nothing: all of the pool
   std::string level = {};                    // log-level: debug, info, warn, error
   std::uint32_t count = 0;                   // scale: how many workers
@@ -124,6 +128,7 @@ struct PoolReport {
   std::uint32_t starting = 0;  // with those that wait to be started again
   std::uint32_t busy = 0;      // programs, each for one connection
   std::uint32_t leaving = 0;   // draining, or being killed
+  bool paused = false;         // by `pause`: its workers accept nothing
   // Connections that wait in the queues of its TCP listeners for a worker to accept them.
   std::uint64_t queued = 0;
   // Of the pool's workers since the daemon was started, over deaths and reloads.

@@ -104,6 +104,7 @@ Json to_json(const PoolReport& pool) {
                 {"starting", pool.starting},
                 {"busy", pool.busy},
                 {"leaving", pool.leaving}}},
+              {"paused", pool.paused},
               {"queued", pool.queued},
               {"lost", pool.lost},
               {"deaths", pool.deaths},

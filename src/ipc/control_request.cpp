@@ -39,11 +39,14 @@ Fields fields_of(ControlVerb verb) {
     case ControlVerb::kWorkers:
       return {.pool = true};
     case ControlVerb::kReload:
-      return {.plan = true};
+      return {.pool = true, .plan = true};
     case ControlVerb::kStop:
       return {.fast = true};
     case ControlVerb::kScale:
       return {.pool = true, .needs_pool = true, .count = true};
+    case ControlVerb::kPause:
+    case ControlVerb::kResume:
+      return {.pool = true, .needs_pool = true};
     case ControlVerb::kRecycle:
       return {.pool = true, .needs_pool = true, .worker = true};
     case ControlVerb::kLogLevel:

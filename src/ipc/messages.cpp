@@ -79,6 +79,8 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
       return LetGo{};
     case Tag::kServe:
       return Serve{};
+    case Tag::kHold:
+      return Hold{};
     case Tag::kStop: {
       const auto grace = static_cast<Duration::rep>(reader.number());
       const auto idle_grace = static_cast<Duration::rep>(reader.number());
@@ -114,6 +116,7 @@ struct Encoder {
   }
   std::vector<std::byte> operator()(const LetGo& /*m*/) const { return Writer{Tag::kLetGo}.take(); }
   std::vector<std::byte> operator()(const Serve& /*m*/) const { return Writer{Tag::kServe}.take(); }
+  std::vector<std::byte> operator()(const Hold& /*m*/) const { return Writer{Tag::kHold}.take(); }
   std::vector<std::byte> operator()(const Stop& m) const {
     return Writer{Tag::kStop}
         .number(static_cast<std::uint64_t>(m.grace.count()))

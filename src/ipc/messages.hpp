@@ -67,6 +67,10 @@ struct Executing {
 struct Serve {
   bool operator==(const Serve&) const = default;
 };
+// Master to worker: accept no connection until the next Serve. Those that are open go on.
+struct Hold {
+  bool operator==(const Hold&) const = default;
+};
 // Master to worker, the answer to Taken in a pool with a limit for each address: not allowed means that the worker
 // closes the connection and goes on accepting.
 struct Proceed {
@@ -100,7 +104,7 @@ struct LogLevelChanged {
 };
 
 using Message = std::variant<Ready, StartFailed, Retiring, WantsToRetire, ReloadWanted, LetGo, Taken, Executing, Serve,
-                             Proceed, Stop, LogReopened, AccessLogReopened, LogLevelChanged>;
+                             Hold, Proceed, Stop, LogReopened, AccessLogReopened, LogLevelChanged>;
 
 // Longer texts are cut by encode().
 inline constexpr std::size_t kLargestText = 4096;

@@ -25,6 +25,7 @@ enum class Tag : std::uint8_t {
   kWantsToRetire,
   kReloadWanted,
   kLogLevelChanged,
+  kHold,
 };
 
 }  // namespace prong::ipc

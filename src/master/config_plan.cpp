@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <memory>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -133,6 +136,32 @@ Planned plan_config(const ConfigSource& source) {
   }
   config::sort_diagnostics(planned.diagnostics, loaded.config->sources);
   planned.plan.config = std::move(loaded.config);
+  return planned;
+}
+
+Planned plan_pool(const ConfigSource& source, const config::Config& current, const std::string& pool) {
+  Planned whole = plan_config(source);
+  if (!whole.diagnostics.empty()) return whole;
+  const config::Config& found = *whole.plan.config;
+  const auto next = std::ranges::find(found.pools, pool, &config::PoolConfig::name);
+  if (next == found.pools.end()) {
+    config::Diagnostic& missing = whole.diagnostics.emplace_back();
+    missing.message = fmt::format("pool {} is not in the configuration any more", pool);
+    missing.hint = "a reload of everything removes it";
+    return whole;
+  }
+  auto mixed = std::make_shared<config::Config>(current);
+  *std::ranges::find(mixed->pools, pool, &config::PoolConfig::name) = *next;
+  mixed->sources = found.sources;
+  const std::string table = fmt::format("pool.{}", pool);
+  const auto is_of_pool = [&table](const auto& entry) {
+    return entry.first == table || entry.first.starts_with(table + '.');
+  };
+  std::erase_if(mixed->positions, is_of_pool);
+  for (const auto& entry : found.positions)
+    if (is_of_pool(entry)) mixed->positions.insert(entry);
+  Planned planned = plan_config([&mixed] { return config::Loaded{.config = mixed, .diagnostics = {}}; });
+  planned.plan.only = pool;
   return planned;
 }
 

@@ -25,6 +25,7 @@ struct ConfigPlan {
   std::shared_ptr<const config::Config> config;
   std::vector<std::vector<PlannedListener>> listeners;
   std::vector<std::optional<os::Identity>> identities;  // of pools[i]; nothing: its workers stay who the master is
+  std::string only;  // the name of the one pool that changes; empty: all are started anew
 };
 
 struct Planned {
@@ -38,5 +39,8 @@ using ConfigSource = std::function<config::Loaded()>;
 // Reads and checks everything that can be checked without changing anything: what --check does, and the first step of
 // a reload. Blocks on files.
 [[nodiscard]] Planned plan_config(const ConfigSource& source);
+// The same for a reload of one pool: `current`, with that pool as the source has it. All of the source must be good,
+// and the mixture too.
+[[nodiscard]] Planned plan_pool(const ConfigSource& source, const config::Config& current, const std::string& pool);
 
 }  // namespace prong::master

@@ -101,6 +101,7 @@ ipc::PoolReport begin_report(const Supervisor& supervisor, const Generation& gen
       .app = std::string{std::visit([](const auto& app) { return app_name(app); }, pool.config->app)},
       .listeners = {},
       .wanted = supervisor.wanted(generation, pool),
+      .paused = supervisor.is_paused(pool.config->name),
       .served = std::move(totals.served),
       .lost = totals.lost_requests,
       .deaths = history != nullptr ? history->deaths : 0,
@@ -141,10 +142,10 @@ std::vector<std::optional<ipc::ThreadReport>> report_threads(const Slot& slot, o
   return reports;
 }
 
-ipc::WorkerReport report_of(const Generation& generation, const Pool& pool, const Slot& slot, os::TimePoint now) {
+ipc::WorkerReport report_of(const Pool& pool, const Slot& slot, os::TimePoint now) {
   return {.pool = pool.config->name,
           .slot = slot.number,
-          .generation = generation.number,
+          .generation = pool.generation,
           .pid = slot.pid,
           .state = std::string{kSlotStateText.text(slot.state)},
           .age = slot.pid > 0 ? duration_cast<milliseconds>(now - slot.forked_at) : milliseconds{},
@@ -181,7 +182,7 @@ std::vector<ipc::WorkerReport> report_workers(const Supervisor& supervisor, cons
     for (const Pool& pool : generation->pools) {
       if (!only.empty() && pool.config->name != only) continue;
       for (const Slot& slot : pool.slots)
-        if (slot.state != SlotState::kVacant) reports.push_back(report_of(*generation, pool, slot, now));
+        if (slot.state != SlotState::kVacant) reports.push_back(report_of(pool, slot, now));
     }
   }
   std::ranges::stable_sort(reports, {}, &ipc::WorkerReport::pool);

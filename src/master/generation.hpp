@@ -98,6 +98,7 @@ struct Pool {
   ~Pool() = default;
 
   const config::PoolConfig* config = nullptr;  // in the generation's config
+  std::uint32_t generation = 0;                // that raised it; another one may have it by now (Supervisor::adopt())
   std::vector<std::string> listeners;          // canonical addresses, in the order of config->listen
   std::optional<os::Identity> identity;        // whom its workers become, if somebody else
   std::deque<Slot> slots;                      // a deque: slots stay where they are when more are made

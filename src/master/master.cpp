@@ -213,9 +213,11 @@ void Master::ask_for_stop(const std::string& by) {
   }
 }
 
-void Master::ask_for_reload(const std::string& by) {
-  log::info("reload asked by {}{}", by, raising_ != nullptr ? "; it runs after the one that is under way" : "");
+void Master::ask_for_reload(const std::string& by, const std::string& pool) {
+  log::info("reload{} asked by {}{}", pool.empty() ? std::string{} : " of pool " + pool, by,
+            raising_ != nullptr ? "; it runs after the one that is under way" : "");
   reload_wanted_ = true;
+  reload_pool_ = pool;
   reload_by_ = by;
 }
 
@@ -249,7 +251,13 @@ void Master::begin_reload() {
   reload_wanted_ = false;
   manager_.reloading(now_);
   const Current current{.config = serving_->config, .log = serving_->log};
-  (void)begin(plan_config(source_), current, StartPatience::kReload);  // a failure has been told
+  // A failure has been told.
+  (void)begin(plan_next(std::exchange(reload_pool_, {})), current, StartPatience::kReload);
+}
+
+// What a reload of everything, or of this pool, would put to work.
+Planned Master::plan_next(const std::string& pool) const {
+  return pool.empty() ? plan_config(source_) : plan_pool(source_, *serving_->config, pool);
 }
 
 // True when the raising has ended, one way or the other.
@@ -274,7 +282,9 @@ void Master::commit() {
   control_.commit();
   update_listeners(raising_plan_, listeners_);
   accept_modes_.commit(*serving_);
-  Supervisor::commit(*serving_);
+  supervisor_.commit(*serving_);
+  const bool is_whole = raising_plan_.only.empty();
+  if (before != nullptr && !is_whole) supervisor_.adopt(*serving_, *before);
   const std::set<std::string> kept = addresses_of(*serving_);
   const std::string summary = fmt::format("generation {}, pool {}", serving_->number, supervisor_.summary(*serving_));
   if (before != nullptr) {
@@ -285,7 +295,10 @@ void Master::commit() {
     for (const std::string& address : listeners_.retain_only(kept)) log::info("no longer listening on {}", address);
     std::vector<std::string> changes = config::diff(*before->config, *serving_->config);
     for (const std::string& change : changes) log::info("changed: {}", change);
-    log::info("reload done: {}; generation {} drains", summary, before->number);
+    if (is_whole)
+      log::info("reload done: {}; generation {} drains", summary, before->number);
+    else
+      log::info("reload of pool {} done: {}; its workers of before drain", raising_plan_.only, summary);
     last_reload_.clear();
     manager_.ready(summary);
     return tell_verdict(ipc::ReloadReport{.generation = serving_->number, .changes = std::move(changes)});

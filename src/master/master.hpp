@@ -50,7 +50,8 @@ class Master {
   void collect_facts();
   void handle_signal(const os::ReceivedSignal& received);
   void ask_for_stop(const std::string& by);
-  void ask_for_reload(const std::string& by);
+  // Of everything, or of one pool.
+  void ask_for_reload(const std::string& by, const std::string& pool = {});
   void reopen_logs();
   void adjust(std::int32_t by);
 
@@ -68,8 +69,12 @@ class Master {
   [[nodiscard]] std::optional<ipc::ControlAnswer> carry_out(const ControlServer::Request& from,
                                                             const ipc::ControlRequest& request);
   [[nodiscard]] ipc::ControlAnswer report(const ipc::ControlRequest& request) const;
-  [[nodiscard]] std::optional<ipc::ControlAnswer> reload_for(const ControlServer::Request& from);
-  [[nodiscard]] ipc::ControlAnswer plan_reload() const;
+  [[nodiscard]] std::optional<ipc::ControlAnswer> reload_for(const ControlServer::Request& from,
+                                                             const std::string& pool);
+  [[nodiscard]] ipc::ControlAnswer plan_reload(const std::string& pool) const;
+  [[nodiscard]] Planned plan_next(const std::string& pool) const;
+  [[nodiscard]] Result<void> check_reloads(const std::string& pool) const;
+  [[nodiscard]] ipc::ControlAnswer pause_for(const ControlServer::Request& from, const ipc::ControlRequest& request);
   [[nodiscard]] ipc::ControlAnswer stop_for(const ControlServer::Request& from, bool fast);
   [[nodiscard]] ipc::ControlAnswer scale_for(const ControlServer::Request& from, const ipc::ControlRequest& request);
   [[nodiscard]] ipc::ControlAnswer recycle_for(const ControlServer::Request& from, const ipc::ControlRequest& request);
@@ -102,6 +107,7 @@ class Master {
   ConfigPlan raising_plan_;
   StopKind stop_ = StopKind::kNone;
   bool reload_wanted_ = false;
+  std::string reload_pool_;                              // the one that is to be reloaded; empty: everything
   std::string reload_by_;                                // who asked for the one that is wanted or under way
   std::vector<ControlServer::ClientId> verdict_wanted_;  // who waits for its verdict
   std::string last_reload_;                              // why the last reload failed; empty: it did not

@@ -4,6 +4,7 @@
 #include <prong/version.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -49,13 +50,16 @@ std::optional<ipc::ControlAnswer> Master::carry_out(const ControlServer::Request
     case ipc::ControlVerb::kWorkers:
       return report(request);
     case ipc::ControlVerb::kReload:
-      return request.plan ? std::optional{plan_reload()} : reload_for(from);
+      return request.plan ? std::optional{plan_reload(request.pool)} : reload_for(from, request.pool);
     case ipc::ControlVerb::kStop:
       return stop_for(from, request.fast);
     case ipc::ControlVerb::kScale:
       return scale_for(from, request);
     case ipc::ControlVerb::kRecycle:
       return recycle_for(from, request);
+    case ipc::ControlVerb::kPause:
+    case ipc::ControlVerb::kResume:
+      return pause_for(from, request);
     case ipc::ControlVerb::kLogLevel:
       return change_log_level_for(from, request.level);
     case ipc::ControlVerb::kReopenLogs:
@@ -104,25 +108,35 @@ Result<void> Master::check_serves() const {
   return {};
 }
 
-std::optional<ipc::ControlAnswer> Master::reload_for(const ControlServer::Request& from) {
+// Whether everything, or this pool, can be reloaded at all.
+Result<void> Master::check_reloads(const std::string& pool) const {
   if (auto serves = check_serves(); !serves) {
     serves.error().message += "; nothing was reloaded";
-    return failed(std::move(serves.error()));
+    return serves;
   }
+  const auto is_it = [&pool](const config::PoolConfig& one) { return one.name == pool; };
+  if (pool.empty() || std::ranges::any_of(serving_->config->pools, is_it)) return {};
+  Error error = no_such_pool(pool);
+  error.hint += "; a pool that is new in the configuration comes with a reload of everything";
+  return failure(std::move(error));
+}
+
+std::optional<ipc::ControlAnswer> Master::reload_for(const ControlServer::Request& from, const std::string& pool) {
+  if (auto can = check_reloads(pool); !can) return failed(std::move(can.error()));
   if (raising_ != nullptr || reload_wanted_)
     return failed(
         {.message = fmt::format("another reload is under way, asked by {}; this one was not begun", reload_by_),
          .hint = "ask again when it has its verdict; `prongctl status` shows it"});
-  ask_for_reload(from.by);
+  ask_for_reload(from.by, pool);
   verdict_wanted_.push_back(from.client);
   control_.hold(from.client);
   return std::nullopt;
 }
 
 // Reads files, as a reload does, and changes nothing.
-ipc::ControlAnswer Master::plan_reload() const {
-  if (auto serves = check_serves(); !serves) return failed(std::move(serves.error()));
-  const Planned planned = plan_config(source_);
+ipc::ControlAnswer Master::plan_reload(const std::string& pool) const {
+  if (auto can = check_reloads(pool); !can) return failed(std::move(can.error()));
+  const Planned planned = plan_next(pool);
   if (planned.diagnostics.empty())
     return ipc::ReloadReport{
         .plan = true, .generation = serving_->number, .changes = config::diff(*serving_->config, *planned.plan.config)};
@@ -187,6 +201,23 @@ ipc::ControlAnswer Master::recycle_for(const ControlServer::Request& from, const
                    .hint = "`prongctl workers` shows them"});
   return ipc::ControlDone{.text = fmt::format("pool {}: {} replaced, each by one that is ready first", request.pool,
                                               count == 1 ? "1 worker is" : fmt::format("{} workers are", count))};
+}
+
+ipc::ControlAnswer Master::pause_for(const ControlServer::Request& from, const ipc::ControlRequest& request) {
+  const std::string& name = request.pool;
+  if (auto serves = check_serves(); !serves) return failed(std::move(serves.error()));
+  const auto pool = std::ranges::find(serving_->pools, name, [](const Pool& one) { return one.config->name; });
+  if (pool == serving_->pools.end()) return failed(no_such_pool(name));
+  if (exec_of(*pool) != nullptr)
+    return failed({.message = fmt::format("pool {} runs programs of yours, which cannot be paused", name),
+                   .hint = "a firewall rule can keep connections away from its listeners"});
+  const bool pauses = request.verb == ipc::ControlVerb::kPause;
+  if (!(pauses ? supervisor_.pause(name) : supervisor_.resume(name)))
+    return ipc::ControlDone{.text = fmt::format("pool {} is {} already", name, pauses ? "paused" : "not paused")};
+  log::info("pool {}: {}, asked by {}", name, pauses ? "paused" : "resumed", from.by);
+  return ipc::ControlDone{
+      .text = pauses ? fmt::format("pool {}: paused, new connections wait until `prongctl resume {}`", name, name)
+                     : fmt::format("pool {}: accepts connections again", name)};
 }
 
 ipc::ControlAnswer Master::change_log_level_for(const ControlServer::Request& from, const std::string& wanted) {

@@ -44,7 +44,7 @@ constexpr Duration kExitTime{100};
 log::Subject Supervisor::subject(const Place& place) {
   return {.pool = place.pool->config->name,
           .slot = place.slot->number,
-          .generation = place.generation->number,
+          .generation = place.pool->generation,
           .pid = place.slot->pid};
 }
 
@@ -56,8 +56,10 @@ Generation& Supervisor::raise(const ConfigPlan& plan, std::shared_ptr<log::Outpu
   generation->usable_cpus = os::usable_cpus();
   generation->patience = patience;
   for (std::size_t i = 0; i < plan.config->pools.size(); ++i) {
+    if (!plan.only.empty() && plan.config->pools[i].name != plan.only) continue;
     Pool pool;
     pool.config = &plan.config->pools[i];
+    pool.generation = generation->number;
     pool.identity = plan.identities[i];
     for (const PlannedListener& listener : plan.listeners[i]) pool.listeners.push_back(listener.address.text);
     generation->pools.push_back(std::move(pool));
@@ -66,9 +68,49 @@ Generation& Supervisor::raise(const ConfigPlan& plan, std::shared_ptr<log::Outpu
   return *generations_.back();
 }
 
-void Supervisor::commit(Generation& generation) {
+void Supervisor::adopt(Generation& to, Generation& from) {
+  std::vector<Pool> adopted;
+  std::vector<Pool> left;
+  adopted.reserve(to.config->pools.size());  // places point to pools, which must not move again
+  left.reserve(from.pools.size());
+  struct Home {
+    Generation* generation = nullptr;
+    Pool* pool = nullptr;
+  };
+  std::unordered_map<const Pool*, Home> moved;
+  const auto move = [&moved](Pool& pool, Generation& generation, std::vector<Pool>& pools) {
+    moved.emplace(&pool, Home{.generation = &generation, .pool = &pools.emplace_back(std::move(pool))});
+  };
+  for (const config::PoolConfig& wanted : to.config->pools) {
+    const auto own = std::ranges::find(to.pools, wanted.name, [](const Pool& pool) { return pool.config->name; });
+    if (own != to.pools.end()) {
+      move(*own, to, adopted);
+      continue;
+    }
+    const auto other = std::ranges::find(from.pools, wanted.name, [](const Pool& pool) { return pool.config->name; });
+    if (other == from.pools.end()) continue;  // cannot be: what `to` wants is what `from` has, but for one
+    move(*other, to, adopted);
+    adopted.back().config = &wanted;
+  }
+  for (Pool& pool : from.pools)
+    if (!moved.contains(&pool)) move(pool, from, left);
+  // The slots themselves have stayed where they were: a deque that is moved does not move what it holds.
+  const auto correct = [&moved](Place& place) {
+    const auto found = moved.find(place.pool);
+    if (found == moved.end()) return;
+    place.generation = found->second.generation;
+    place.pool = found->second.pool;
+  };
+  for (auto& [pid, place] : workers_) correct(place);
+  for (auto& [key, watched] : watched_) correct(watched.place);
+  to.pools = std::move(adopted);
+  from.pools = std::move(left);
+}
+
+void Supervisor::commit(Generation& generation) const {
   generation.phase = GenerationPhase::kServing;
   for (const Pool& pool : generation.pools) {
+    if (is_paused(pool.config->name)) continue;
     for (const Slot& slot : pool.slots) {
       if (slot.state != SlotState::kServing || !slot.channel.valid()) continue;
       // A lost message shows as a worker that never accepts; its channel is empty here, so it cannot be full.
@@ -113,7 +155,8 @@ void Supervisor::act(const Place& place, SlotAction action, os::TimePoint now) {
       slot.deadline.reset();
       slot.ready_at = now;
       note_ready(place, now);
-      if (place.generation->phase == GenerationPhase::kServing && slot.channel.valid() && !slot.serves_already)
+      if (place.generation->phase == GenerationPhase::kServing && slot.channel.valid() && !slot.serves_already &&
+          !is_paused(place.pool->config->name))
         (void)slot.channel.send(ipc::Serve{});
       return;
     case SlotAction::kBeginStop:
@@ -382,6 +425,12 @@ void Supervisor::reconcile(os::TimePoint now) {
   });
   if (gone == 0) return;
   forget_unused_access_logs();
+  std::erase_if(paused_, [this](const std::string& name) {
+    return std::ranges::none_of(generations_, [&](const auto& generation) {
+      return std::ranges::find(generation->config->pools, name, &config::PoolConfig::name) !=
+             generation->config->pools.end();
+    });
+  });
   std::erase_if(histories_, [this](const auto& entry) {
     return std::ranges::none_of(generations_, [&](const auto& generation) {
       return std::ranges::any_of(generation->config->pools,
@@ -485,6 +534,7 @@ std::string Supervisor::summary(const Generation& generation) const {
       text += fmt::format("{} spare, {} busy", serving, programs_in(pool.config->name, nullptr));
     else
       text += fmt::format("{}/{}", serving, wanted(generation, pool));
+    if (is_paused(pool.config->name)) text += " (paused)";
   }
   return text;
 }
@@ -515,6 +565,35 @@ std::size_t Supervisor::recycle(Pool& pool, std::optional<std::uint32_t> slot, c
     ++count;
   }
   return count;
+}
+
+bool Supervisor::pause(const std::string& pool) {
+  if (!paused_.insert(pool).second) return false;
+  tell_serving_workers(pool, ipc::Hold{});
+  return true;
+}
+
+bool Supervisor::resume(const std::string& pool) {
+  if (paused_.erase(pool) == 0) return false;
+  tell_serving_workers(pool, ipc::Serve{});
+  return true;
+}
+
+// Who is ready later hears it then.
+void Supervisor::tell_serving_workers(const std::string& pool, const ipc::Message& message) const {
+  for (const auto& generation : generations_) {
+    if (generation->phase != GenerationPhase::kServing) continue;
+    for (const Pool& one : generation->pools) {
+      if (one.config->name != pool) continue;
+      for (const Slot& slot : one.slots) {
+        if (slot.state != SlotState::kServing || !slot.channel.valid()) continue;
+        if (!slot.channel.send(message))
+          log::write(log::Level::kWarn,
+                     {.pool = pool, .slot = slot.number, .generation = one.generation, .pid = slot.pid},
+                     "does not read its channel: it does not hear of `pause` and `resume`");
+      }
+    }
+  }
 }
 
 void Supervisor::note_death(const Place& place, const Obituary& obituary, os::TimePoint now) {

@@ -46,8 +46,11 @@ class Supervisor {
 
   // A new generation in phase kRaising; its workers start with the next reconcile(). Borrowed; valid until it is gone.
   Generation& raise(const ConfigPlan& plan, std::shared_ptr<log::Output> log, StartPatience patience);
-  // All its workers accept from now on.
-  static void commit(Generation& generation);
+  // All its workers accept from now on, but those of pools that are paused.
+  void commit(Generation& generation) const;
+  // The pools that `to`, which has another configuration and one pool of its own, does not have yet: they go there from
+  // `from`, with their workers, which notice nothing.
+  void adopt(Generation& to, Generation& from);
   // Its workers drain, since another generation serves. `kept`: the addresses from which that one goes on accepting.
   void retire(Generation& generation, const std::set<std::string>& kept, os::TimePoint now);
   // The daemon stops: the workers of all generations drain, those that did so already with less time.
@@ -88,6 +91,11 @@ class Supervisor {
   // The workers of a pool, or the one of that slot, are replaced as max_unavailable allows, each by one that is ready
   // first. How many that are: those that are replaced already count too, others than serving ones do not.
   [[nodiscard]] std::size_t recycle(Pool& pool, std::optional<std::uint32_t> slot, const std::string& reason);
+
+  // The workers of this pool accept nothing until resume(), over reloads. False: it is so already.
+  [[nodiscard]] bool pause(const std::string& pool);
+  [[nodiscard]] bool resume(const std::string& pool);
+  [[nodiscard]] bool is_paused(const std::string& pool) const { return paused_.contains(pool); }
 
   // For reports.
   [[nodiscard]] const std::vector<std::unique_ptr<Generation>>& generations() const { return generations_; }
@@ -136,7 +144,7 @@ class Supervisor {
   // The master's ends go to the slot. What the worker needs to know of its own stands in the inheritance.
   [[nodiscard]] Result<WorkerEnds> open_ends(const Place& place, ipc::Inheritance& inheritance);
   // What all workers of a pool inherit.
-  [[nodiscard]] ipc::Inheritance inheritance_of(const Generation& generation, const Pool& pool) const;
+  [[nodiscard]] ipc::Inheritance inheritance_of(const Pool& pool) const;
   [[nodiscard]] Result<pid_t> make_worker(const Place& place, os::TimePoint now);
   [[nodiscard]] Result<pid_t> fork_with(ipc::Inheritance inheritance, const Generation& generation, const Pool& pool);
   void note_death(const Place& place, const Obituary& obituary, os::TimePoint now);
@@ -150,6 +158,7 @@ class Supervisor {
   static void tell_who_stays(const Place& place);
   void release(Slot& slot);
   void handle_message(const Place& place, const ipc::Message& message, os::TimePoint now);
+  void tell_serving_workers(const std::string& pool, const ipc::Message& message) const;
   void note_reload_wish(const Place& place, const std::string& reason);
   void drain_channel(const Place& place, os::TimePoint now);
   // Launchers (supervisor_launch.cpp).
@@ -200,6 +209,7 @@ class Supervisor {
   std::optional<std::string> reload_wish_;
   std::map<std::string, PoolHistory> histories_;  // by the name of the pool
   PoolBook book_;
+  std::set<std::string> paused_;  // the same
   bool stops_fast_ = false;
 };
 

@@ -81,7 +81,7 @@ void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
 }
 
 Result<pid_t> Supervisor::make_worker(const Place& place, os::TimePoint now) {
-  ipc::Inheritance inheritance = inheritance_of(*place.generation, *place.pool);
+  ipc::Inheritance inheritance = inheritance_of(*place.pool);
   auto ends = open_ends(place, inheritance);
   if (!ends) return failure(std::move(ends.error()));
   const bool launches = place.pool->launcher.ready;
@@ -116,9 +116,9 @@ Result<Supervisor::WorkerEnds> Supervisor::open_ends(const Place& place, ipc::In
       .channel = std::move(channel->second), .program_end = std::move(*program_end), .counters = std::move(*counters)};
 }
 
-ipc::Inheritance Supervisor::inheritance_of(const Generation& generation, const Pool& pool) const {
+ipc::Inheritance Supervisor::inheritance_of(const Pool& pool) const {
   ipc::Inheritance inheritance{.pool = pool.config->name,
-                               .generation = generation.number,
+                               .generation = pool.generation,
                                .master_pid = ::getpid(),
                                .identity = pool.identity,
                                .listeners = {},

@@ -30,7 +30,7 @@ void Supervisor::keep_launcher(Generation& generation, Pool& pool, os::TimePoint
 Result<void> Supervisor::start_launcher(Generation& generation, Pool& pool) {
   auto channel = ipc::Channel::create_pair();
   if (!channel) return failure(std::move(channel.error()));
-  ipc::Inheritance inheritance = inheritance_of(generation, pool);
+  ipc::Inheritance inheritance = inheritance_of(pool);
   inheritance.channel_fd = channel->second.fd();
   inheritance.launcher_fd = launcher_file_;
   auto pid = fork_with(std::move(inheritance), generation, pool);

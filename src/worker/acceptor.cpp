@@ -63,6 +63,7 @@ void Acceptor::resume() {
 }
 
 void Acceptor::pause() {
+  paused_until_.reset();
   change_mode(Mode::kPaused);
 }
 

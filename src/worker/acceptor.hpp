@@ -67,7 +67,6 @@ class Acceptor {
   template <class Take>
   void close(std::uint64_t serve_backlog, Take take) {
     pause();
-    paused_until_.reset();
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
       Shared& listener = listeners_[i];
       const bool serve = (serve_backlog >> listener.number & 1U) != 0;

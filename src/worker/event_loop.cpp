@@ -262,6 +262,8 @@ void EventLoop::read_channel() {
 void EventLoop::obey(ipc::Channel::Received received) {
   if (std::holds_alternative<ipc::Serve>(received.message)) {
     serving_ = true;
+  } else if (std::holds_alternative<ipc::Hold>(received.message)) {
+    hold();
   } else if (const auto* stop = std::get_if<ipc::Stop>(&received.message)) {
     drain({.grace = stop->grace, .idle_grace = stop->idle_grace, .serve_backlog = stop->serve_backlog});
   } else if (std::holds_alternative<ipc::LogReopened>(received.message)) {

@@ -70,6 +70,7 @@ class EventLoop {
   void accept(std::uint64_t key);
   void accept_one_of_any();
   void yield_idle();
+  void hold();
   void stop_accepting();
   void close_listeners();
   [[nodiscard]] bool begin_connection(os::Accepted accepted, std::uint64_t listener);

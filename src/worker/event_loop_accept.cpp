@@ -68,6 +68,15 @@ void EventLoop::yield_idle() {
   if (admission() == Admission::kTake) accept_one_of_any();
 }
 
+// Who has heard of a connection in this very turn leaves it in the queue: the siblings hold too, and the next Serve
+// finds it there. A worker that drains has more to do than this.
+void EventLoop::hold() {
+  serving_ = false;
+  if (draining_) return;
+  yield_due_.reset();
+  acceptor_.pause();
+}
+
 // It drains. Of a connection that came in this very turn it may be the only one who was told (EPOLLEXCLUSIVE), so it
 // looks once more before it lets go: whoever serves from now on has the first choice, what is still there is its own.
 void EventLoop::stop_accepting() {

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import stat
@@ -553,7 +554,7 @@ def test_bash_completes_verbs_options_and_the_daemons_pools(session):
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=env, timeout=LIMIT, check=True)
         return done.stdout.split()
 
-    assert completed("re") == ["reload", "recycle", "reopen-logs"]
+    assert completed("re") == ["reload", "recycle", "resume", "reopen-logs"]
     assert completed("status", "o") == ["other"]
     assert completed("--json", "reload", "--p") == ["--plan"]
     assert completed("log-level", "''")[-4:] == ["debug", "info", "warn", "error"]
@@ -561,3 +562,146 @@ def test_bash_completes_verbs_options_and_the_daemons_pools(session):
     shown = subprocess.run([PRONGCTL, "--help"], capture_output=True, text=True, check=True).stdout
     verbs = re.findall(r"^  ([a-z-]+) ", shown[shown.index("Subcommands:"):], re.M)
     assert verbs and set(verbs) <= set(completed("''"))
+
+
+# ------------------------------------------------------------------------------------------------- pause, resume
+
+
+@pytest.mark.parametrize("concurrency", ["process", "thread", "event"])
+def test_a_paused_pool_leaves_new_connections_in_the_queue_and_goes_on_with_open_ones(session, concurrency):
+    daemon = session.start(session.pool(workers=2, concurrency=concurrency) + session.pool("other", workers=1))
+    with Connection(daemon.address()) as open_one:
+        assert open_one.get("/a.txt").status == 200
+        done = daemon.control("pause", "files")
+        assert done.stdout == "pool files: paused, new connections wait until `prongctl resume files`\n"
+        waiting = [Connection(daemon.address()) for _ in range(3)]
+        for connection in waiting:
+            connection.request("/a.txt")
+        wait_until(lambda: daemon.ask("status", "files")["pools"][0]["queued"] == 3, "three in the queue")
+        assert open_one.get("/a.txt").status == 200
+        assert get(daemon.address("other"), "/a.txt").status == 200
+        pool = daemon.ask("status", "files")["pools"][0]
+        assert pool["paused"] and pool["queued"] == 3
+        assert " 2/2 paused " in daemon.control("status").stdout
+        assert not select.select([connection.socket for connection in waiting], [], [], 0)[0]
+        assert daemon.control("pause", "files").stdout == "pool files is paused already\n"
+    assert daemon.control("resume", "files").stdout == "pool files: accepts connections again\n"
+    for connection in waiting:
+        assert connection.response().status == 200
+        connection.close()
+    assert not daemon.ask("status", "files")["pools"][0]["paused"]
+    assert daemon.control("resume", "files").stdout == "pool files is not paused already\n"
+
+
+def test_a_pool_stays_paused_over_deaths_and_reloads_and_loses_nobody(session):
+    daemon = session.start(session.pool(workers=2))
+    daemon.control("pause", "files")
+    connection = Connection(daemon.address())
+    connection.request("/a.txt")
+    wait_until(lambda: daemon.ask("status")["pools"][0]["queued"] == 1, "one in the queue")
+    mark = daemon.log.mark()
+    daemon.kill_worker(daemon.workers()[0])
+    daemon.wait("ready after", mark)
+    assert daemon.control("reload").returncode == 0
+    wait_until(lambda: daemon.ask("status")["pools"][0]["workers"]["leaving"] == 0, "the old generation to leave")
+    pool = daemon.ask("status")["pools"][0]
+    assert pool["paused"] and pool["queued"] == 1 and pool["connections"] == 0
+    daemon.control("resume", "files")
+    assert connection.response().status == 200
+    connection.close()
+
+
+def test_a_daemon_that_stops_serves_whom_a_pause_has_kept_waiting(session):
+    daemon = session.start(session.pool(workers=2))
+    daemon.control("pause", "files")
+    connection = Connection(daemon.address())
+    connection.request("/a.txt")
+    wait_until(lambda: daemon.ask("status")["pools"][0]["queued"] == 1, "one in the queue")
+    daemon.control("stop", "--no-wait")
+    assert connection.response().status == 200
+    connection.close()
+    assert daemon.wait_exit() == 0
+
+
+def test_programs_cannot_be_paused_and_unknown_pools_are_told(session):
+    daemon = session.start(table("pool.files", listen=["127.0.0.1:0"], exec={"command": ["/bin/cat"], "spare": 1}))
+    done = daemon.control("pause", "files")
+    assert done.returncode == 1 and "pool files runs programs of yours, which cannot be paused" in done.stderr
+    done = daemon.control("resume", "flies")
+    assert done.returncode == 1 and 'did you mean "files"?' in done.stderr
+
+
+# ---------------------------------------------------------------------------------------------------- reload of one pool
+
+
+def test_a_reload_of_one_pool_changes_that_pool_and_no_other(session):
+    daemon = session.start(session.pool(workers=2) + session.pool("other", workers=2))
+    other = daemon.workers("other")
+    with Connection(daemon.address("other")) as open_one:
+        assert open_one.get("/a.txt").status == 200
+        daemon.write_config(session.pool(workers=3) + session.pool("other", workers=4))
+        daemon.expect_more(workers=1)
+        plan = daemon.control("reload", "files", "--plan")
+        assert "changed: pool files: workers 2 -> 3\n" in plan.stdout and "other" not in plan.stdout
+        done = daemon.control("reload", "files")
+        assert done.returncode == 0
+        assert done.stdout == "changed: pool files: workers 2 -> 3\nreloaded: generation 2 serves\n"
+        wait_until(lambda: len(daemon.workers(generation=2)) == 3, "three workers of the new one")
+        wait_until(lambda: daemon.ask("status", "files")["pools"][0]["workers"]["leaving"] == 0, "the old ones to leave")
+        assert daemon.workers("other") == other
+        assert open_one.get("/a.txt").status == 200
+    # Those that were adopted are looked after as before: one that dies comes back as of its own generation.
+    mark = daemon.log.mark()
+    daemon.kill_worker(other[1])
+    daemon.wait(r"other/worker\[1\] gen=1 pid=\d+: ready", mark)
+    assert get(daemon.address("other"), "/a.txt").status == 200
+    workers = daemon.ask("workers", "other")["workers"]
+    assert [worker["generation"] for worker in workers] == [1, 1]
+    # What is in force is what was reloaded; the rest of the file comes with a reload of everything.
+    values = {value["name"]: value["value"] for value in daemon.ask("config")["values"]}
+    assert (values["pool.files.workers"], values["pool.other.workers"]) == ("3", "2")
+    daemon.expect_more(workers=3)
+    done = daemon.control("reload")
+    assert "changed: pool other: workers 2 -> 4\n" in done.stdout and "pool files" not in done.stdout
+    wait_until(lambda: len(daemon.workers("other", generation=3)) == 4, "all of the last generation")
+    wait_until(lambda: daemon.ask("status", "other")["pools"][0]["workers"]["leaving"] == 0, "the old ones to leave")
+
+
+def test_pools_are_reloaded_one_by_one_in_any_order_and_clients_notice_nothing(session):
+    names = ["a", "b", "c"]
+    daemon = session.start("".join(session.pool(name, workers=1) for name in names))
+    for turn in range(4):
+        for name in reversed(names):
+            with Connection(daemon.address(name)) as connection:
+                assert connection.get("/a.txt").status == 200
+                assert daemon.control("reload", name).stdout == f"reloaded: generation {turn * 3 + 4 - ord(name) + 97} serves\n"
+            assert all(get(daemon.address(each), "/a.txt").status == 200 for each in names)
+    assert [pool["name"] for pool in daemon.ask("status")["pools"]] == names
+    wait_until(lambda: len(daemon.children()) == 3, "only the last ones")
+
+
+def test_a_reload_of_one_pool_that_fails_leaves_all_as_it_was(session):
+    daemon = session.start(session.pool(workers=2) + session.pool("other", workers=1))
+    before = (daemon.workers(), daemon.workers("other"))
+    daemon.expect("error ")
+    daemon.write_config(session.pool(workers=2) + session.pool("other", wrokers=1))
+    done = daemon.control("reload", "files")
+    assert done.returncode == 1 and "wrokers" in done.stderr
+    daemon.write_config(session.pool("other", workers=1))
+    done = daemon.control("reload", "files")
+    assert done.returncode == 1 and "pool files is not in the configuration any more" in done.stderr
+    done = daemon.control("reload", "new")
+    assert done.returncode == 1 and 'there is no pool "new"' in done.stderr
+    assert (daemon.workers(), daemon.workers("other")) == before
+    assert get(daemon.address(), "/a.txt").status == 200
+
+
+def test_a_pool_that_only_fits_together_with_a_change_of_another_one_is_refused(session):
+    a, b = str(session.folder / "a.sock"), str(session.folder / "b.sock")
+    daemon = session.start(session.pool(listen=["unix:" + a], workers=1) + session.pool("other", listen=["unix:" + b], workers=1))
+    daemon.write_config(session.pool(listen=["unix:" + b], workers=1) + session.pool("other", listen=["unix:" + a], workers=1))
+    daemon.expect("error ")
+    done = daemon.control("reload", "files")
+    assert done.returncode == 1 and "b.sock" in done.stderr
+    assert get(a, "/a.txt").status == 200
+    assert daemon.control("reload").returncode == 0  # of both

@@ -37,6 +37,7 @@ const std::vector<Message>& all_messages() {
       Taken{.address = "2001:db8::1"},
       Taken{},
       Executing{},
+      Hold{},
       Proceed{.allowed = true},
       Proceed{.allowed = false}};
   return messages;
@@ -88,7 +89,7 @@ TEST_CASE("a text that is too long is cut, not refused") {
 TEST_CASE("a message without a text is refused when it is cut or has more bytes than it should") {
   for (const Message& message :
        {Message{Ready{}}, Message{LetGo{}}, Message{Serve{}}, Message{Stop{.grace = 1s}}, Message{LogReopened{}},
-        Message{AccessLogReopened{}}, Message{Executing{}}, Message{Proceed{}}}) {
+        Message{AccessLogReopened{}}, Message{Executing{}}, Message{Hold{}}, Message{Proceed{}}}) {
     INFO("message " << message.index());
     Bytes bytes = encode(message);
     for (std::size_t size = 0; size < bytes.size(); ++size) CHECK_FALSE(decode(first(bytes, size)).has_value());

@@ -6,7 +6,7 @@ _prongctl_pools() {
 }
 
 _prongctl() {
-  local verbs="status workers reload stop scale recycle log-level reopen-logs config version"
+  local verbs="status workers reload stop scale recycle pause resume log-level reopen-logs config version"
   local word=${COMP_WORDS[COMP_CWORD]} verb="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
@@ -22,8 +22,8 @@ _prongctl() {
   local words="--json --socket --help"
   case $verb in
     "") words+=" --version $verbs" ;;
-    status | workers | scale | recycle) words+=" $(_prongctl_pools)" ;;
-    reload) words+=" --plan" ;;
+    status | workers | scale | recycle | pause | resume) words+=" $(_prongctl_pools)" ;;
+    reload) words+=" --plan $(_prongctl_pools)" ;;
     stop) words+=" --fast --no-wait" ;;
     log-level) words+=" debug info warn error" ;;
   esac

@@ -4,7 +4,7 @@ function __prongctl_pools
     prongctl --json status 2>/dev/null | string match -rg '^ *"name": "([A-Za-z0-9_-]*)"'
 end
 
-set -l verbs status workers reload stop scale recycle log-level reopen-logs config version
+set -l verbs status workers reload stop scale recycle pause resume log-level reopen-logs config version
 set -l no_verb "not __fish_seen_subcommand_from $verbs"
 
 complete -c prongctl -f
@@ -18,11 +18,13 @@ complete -c prongctl -n $no_verb -a reload -d 'Put the changed configuration to 
 complete -c prongctl -n $no_verb -a stop -d 'Stop the daemon'
 complete -c prongctl -n $no_verb -a scale -d 'Change the number of workers of a pool'
 complete -c prongctl -n $no_verb -a recycle -d 'Replace workers'
+complete -c prongctl -n $no_verb -a pause -d 'Accept no connections in a pool'
+complete -c prongctl -n $no_verb -a resume -d 'Accept them again'
 complete -c prongctl -n $no_verb -a log-level -d 'Change which lines the log has'
 complete -c prongctl -n $no_verb -a reopen-logs -d 'Open the log files anew'
 complete -c prongctl -n $no_verb -a config -d 'Show every value that is in force'
 complete -c prongctl -n $no_verb -a version -d 'Show the versions of both sides'
-complete -c prongctl -n '__fish_seen_subcommand_from status workers scale recycle' -a '(__prongctl_pools)'
+complete -c prongctl -n '__fish_seen_subcommand_from status workers reload scale recycle pause resume' -a '(__prongctl_pools)'
 complete -c prongctl -n '__fish_seen_subcommand_from reload' -l plan -d 'Only say what would change'
 complete -c prongctl -n '__fish_seen_subcommand_from stop' -l fast -d 'Cut connections'
 complete -c prongctl -n '__fish_seen_subcommand_from stop' -l no-wait -d 'Return at once'
