@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ctl/connection.hpp"
+#include "ctl/explain.hpp"
 #include "ctl/options.hpp"
 #include "ctl/show.hpp"
 #include "ipc/control_place.hpp"
@@ -78,6 +79,11 @@ bool is_good(const Json& answer) {
   return good != nullptr && *good;
 }
 
+int explain_code(const Options& options) {
+  const auto text = explain(options.code, options.json ? ExplainAs::kJson : ExplainAs::kText);
+  return text ? print(*text) : fail(text.error());
+}
+
 int carry_out(const Options& options) {
   auto connection = Connection::open(sockets_of(options));
   if (!connection) return cannot_connect(connection.error());
@@ -109,7 +115,8 @@ int main(int argc, char** argv) {
   try {
     const auto parsed = parse_options(argc, argv);
     if (const int* status = std::get_if<int>(&parsed)) return *status;
-    return carry_out(std::get<Options>(parsed));
+    const auto& options = std::get<Options>(parsed);
+    return options.explains ? explain_code(options) : carry_out(options);
   } catch (const std::exception& exception) {
     fmt::print(stderr, "prongctl: {}\n", exception.what());
     return kFailed;

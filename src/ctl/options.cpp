@@ -77,6 +77,13 @@ void add_verbs(CLI::App& app, Options& options) {
   add(ControlVerb::kVersion, "Show the versions of both sides");
 }
 
+void add_explain(CLI::App& app, Options& options) {
+  CLI::App* explain = app.add_subcommand("explain", "Explain a code of the log: cause, effect, what to do");
+  explain->fallthrough();
+  explain->add_option("CODE", options.code, "Such as PR0101; without it all codes are listed");
+  explain->parse_complete_callback([&options] { options.explains = true; });
+}
+
 }  // namespace
 
 std::variant<Options, int> parse_options(int argc, char** argv) {
@@ -88,6 +95,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   app.add_option("--socket", options.socket, "The daemon's control socket")->option_text("PATH");
   app.require_subcommand(1);
   add_verbs(app, options);
+  add_explain(app, options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -18,7 +18,9 @@ struct Options {
   ipc::ControlRequest request;
   std::string socket;  // empty: where it is by default
   bool json = false;
-  bool wait = true;  // stop: until the daemon is gone
+  bool wait = true;       // stop: until the daemon is gone
+  bool explains = false;  // no question to the daemon: what `code` means
+  std::string code;       // empty: all
 };
 
 // The options, or the exit status when there is nothing more to do: help and version have been printed (0), or what is

@@ -107,7 +107,9 @@ void AccessLog::close(os::TimePoint now) {
   }
   lost_ += static_cast<std::uint64_t>(std::ranges::count(buffer_, '\n'));
   buffer_.clear();
-  if (lost_ > 0) warn("{} lines of the access log \"{}\" were lost", std::exchange(lost_, 0), settings_.path);
+  if (lost_ > 0)
+    warn(MessageCode::kAccessLogLinesLost, "{} lines of the access log \"{}\" were lost", std::exchange(lost_, 0),
+         settings_.path);
   due_.reset();
   file_.reset();
 }
@@ -180,7 +182,8 @@ void AccessLog::note_failure(int error, os::TimePoint now) {
 void AccessLog::complain(os::TimePoint now) {
   const bool too_soon = last_told_ && now - *last_told_ < kComplaintInterval;
   if (told_ || too_soon) return;
-  log::error("cannot write the access log \"{}\": {}; up to {} of lines wait, more are lost until it works again",
+  log::error(MessageCode::kAccessLogNotWritten,
+             "cannot write the access log \"{}\": {}; up to {} of lines wait, more are lost until it works again",
              settings_.path, error_ == EAGAIN ? "its reader is too slow" : errno_text(error_),
              to_text(ByteSize{kBufferSize}));
   told_ = true;

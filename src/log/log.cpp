@@ -4,8 +4,10 @@
 #include <spdlog/logger.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "log/output.hpp"
@@ -17,7 +19,9 @@ namespace {
 struct State {
   std::shared_ptr<Output> output;
   Subject subject;
-  const Subject* line_subject = nullptr;  // of the line that is being written
+  // Of the line that is being written.
+  const Subject* line_subject = nullptr;
+  std::optional<MessageCode> line_code;
 };
 State& state() {
   static State instance;
@@ -80,11 +84,48 @@ Result<std::shared_ptr<spdlog::sinks::sink>> make_sink(Output& output) {
   return output.lines;
 }
 
+// The level decides about the code: the interface sees to it.
+Level to_level(Coded level) {
+  switch (level) {
+    case Coded::kWarn:
+      return Level::kWarn;
+    case Coded::kError:
+      return Level::kError;
+  }
+  return Level::kError;
+}
+Level to_level(Plain level) {
+  switch (level) {
+    case Plain::kDebug:
+      return Level::kDebug;
+    case Plain::kInfo:
+      return Level::kInfo;
+  }
+  return Level::kInfo;
+}
+
+// At the end of the first line, so that it is found where every other line has it.
+std::string with_code(std::string_view text, MessageCode code) {
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  return fmt::format("{} [{}]{}", text.substr(0, end), to_text(code), text.substr(end));
+}
+
+void write_line(Level level, std::optional<MessageCode> code, const Subject& subject, std::string_view text) {
+  if (!enabled(level)) return;
+  state().line_subject = &subject;
+  state().line_code = code;
+  state().output->logger->log(to_spdlog(level), "{}: {}", subject.text(), text);
+}
+
 }  // namespace
 
 const Subject& current_subject() {
   const State& current = state();
   return current.line_subject != nullptr ? *current.line_subject : current.subject;
+}
+
+std::optional<MessageCode> current_code() {
+  return state().line_code;
 }
 
 std::string Subject::text() const {
@@ -181,14 +222,28 @@ bool enabled(Level level) {
   return output && output->logger->should_log(to_spdlog(level));
 }
 
-void write(Level level, std::string_view text) {
+bool enabled(Coded level) {
+  return enabled(to_level(level));
+}
+
+bool enabled(Plain level) {
+  return enabled(to_level(level));
+}
+
+void write(Plain level, std::string_view text) {
   write(level, state().subject, text);
 }
 
-void write(Level level, const Subject& subject, std::string_view text) {
-  if (!enabled(level)) return;
-  state().line_subject = &subject;
-  state().output->logger->log(to_spdlog(level), "{}: {}", subject.text(), text);
+void write(Plain level, const Subject& subject, std::string_view text) {
+  write_line(to_level(level), std::nullopt, subject, text);
+}
+
+void write(Coded level, MessageCode code, std::string_view text) {
+  write(level, code, state().subject, text);
+}
+
+void write(Coded level, MessageCode code, const Subject& subject, std::string_view text) {
+  if (enabled(level)) write_line(to_level(level), code, subject, with_code(text, code));
 }
 
 }  // namespace prong::log

@@ -14,11 +14,17 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/message_code.hpp"
 #include "os/unique_fd.hpp"
 
 namespace prong::log {
 
 enum class Level : std::uint8_t { kDebug, kInfo, kWarn, kError };
+
+// Lines of these levels carry a code (base/message_code.hpp), and lines of those do not. Two types, so that the
+// compiler sees to it.
+enum class Coded : std::uint8_t { kWarn, kError };
+enum class Plain : std::uint8_t { kDebug, kInfo };
 
 enum class Target : std::uint8_t { kStderr, kJournal, kFile };
 enum class Color : std::uint8_t { kAuto, kAlways, kNever };
@@ -70,24 +76,30 @@ void set_subject(Subject subject);
 // Of the output in use, for this process and those that are forked from it, until another output is used.
 void set_level(Level level);
 [[nodiscard]] bool enabled(Level level);
-void write(Level level, std::string_view text);
-void write(Level level, const Subject& subject, std::string_view text);
+[[nodiscard]] bool enabled(Coded level);
+[[nodiscard]] bool enabled(Plain level);
+// The code stands at the end of the line (of the first line, if the text has several), and in the journal also in
+// CODE=.
+void write(Plain level, std::string_view text);
+void write(Plain level, const Subject& subject, std::string_view text);
+void write(Coded level, MessageCode code, std::string_view text);
+void write(Coded level, MessageCode code, const Subject& subject, std::string_view text);
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(Level::kDebug)) write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));
+  if (enabled(Plain::kDebug)) write(Plain::kDebug, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
 void info(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(Level::kInfo)) write(Level::kInfo, fmt::format(format, std::forward<Args>(args)...));
+  if (enabled(Plain::kInfo)) write(Plain::kInfo, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
-void warn(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(Level::kWarn)) write(Level::kWarn, fmt::format(format, std::forward<Args>(args)...));
+void warn(MessageCode code, fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Coded::kWarn)) write(Coded::kWarn, code, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
-void error(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(Level::kError)) write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
+void error(MessageCode code, fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Coded::kError)) write(Coded::kError, code, fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace prong::log

@@ -94,8 +94,9 @@ std::size_t most_without_blocking(int fd) {
 
 // Tells on standard error what the log itself cannot tell. Best effort.
 void complain(std::string_view what, int error) {
-  const std::string line = fmt::format("prongd: cannot write the log to {}: {}; lines are lost until it works again\n",
-                                       what, errno_text(error));
+  const std::string line =
+      fmt::format("prongd: cannot write the log to {}: {}; lines are lost until it works again [{}]\n", what,
+                  errno_text(error), to_text(MessageCode::kLogNotWritten));
   pollfd ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
   if (::poll(&ready, 1, 0) == 1) (void)(::write(STDERR_FILENO, line.data(), line.size()) == 0);
 }
@@ -131,7 +132,8 @@ void LineSink::log(const spdlog::details::log_msg& message) {
     return;
   }
   if (const std::uint64_t lost = losses_.take(); lost > 0)
-    (void)write_line(fmt::format("(the log could not be written for a while: {} lines were lost)\n", lost));
+    (void)write_line(fmt::format("(the log could not be written for a while: {} lines were lost) [{}]\n", lost,
+                                 to_text(MessageCode::kLogLinesLost)));
 }
 
 int LineSink::write_line(std::string_view line) {
@@ -166,15 +168,19 @@ void JournalSink::log(const spdlog::details::log_msg& message) {
     fields.push_back({"WORKER_PID", pid});
   }
   if (subject.generation != 0) fields.push_back({"GENERATION", generation});
+  const std::string code = current_code() ? to_text(*current_code()) : std::string{};
+  if (!code.empty()) fields.push_back({"CODE", code});
   const int error = socket_.send(fields);
   if (error != 0) {
     if (losses_.add_loss()) complain("the journal", error);
     return;
   }
   if (const std::uint64_t lost = losses_.take(); lost > 0) {
-    const std::string text = fmt::format("the journal could not be reached for a while: {} lines were lost", lost);
-    (void)socket_.send(
-        std::array<Field, 3>{Field{"MESSAGE", text}, {"PRIORITY", "4"}, {"SYSLOG_IDENTIFIER", "prongd"}});
+    const std::string lost_code = to_text(MessageCode::kLogLinesLost);
+    const std::string text =
+        fmt::format("the journal could not be reached for a while: {} lines were lost [{}]", lost, lost_code);
+    (void)socket_.send(std::array<Field, 4>{
+        Field{"MESSAGE", text}, {"PRIORITY", "4"}, {"SYSLOG_IDENTIFIER", "prongd"}, {"CODE", lost_code}});
   }
 }
 

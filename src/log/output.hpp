@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -75,7 +76,8 @@ class Output {
   std::shared_ptr<spdlog::logger> logger;
 };
 
-// The subject of the line that is being written: spdlog's message has no room for it.
+// The subject and the code of the line that is being written: spdlog's message has no room for them.
 const Subject& current_subject();
+std::optional<MessageCode> current_code();
 
 }  // namespace prong::log

@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/message_code.hpp"
 #include "config/builder.hpp"
 #include "config/print.hpp"
 #include "config/reader.hpp"
@@ -60,7 +61,7 @@ int report(const std::vector<config::Diagnostic>& diagnostics) {
 }
 
 int cannot_start(const Error& error) {
-  fmt::print(stderr, "prongd: cannot start: {}\n", error.text());
+  fmt::print(stderr, "prongd: cannot start: {} [{}]\n", error.text(), to_text(MessageCode::kCannotStart));
   return to_status(ExitCode::kCannotStart);
 }
 
@@ -85,6 +86,8 @@ int run(const Options& options) {
       return print(config::reference_markdown());
     case Action::kDumpSignalReference:
       return print(master::signals_markdown());
+    case Action::kDumpMessageReference:
+      return print(messages_markdown());
     case Action::kServe:
     case Action::kCheck:
     case Action::kPrintConfig:

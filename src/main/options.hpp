@@ -17,6 +17,7 @@ enum class Action : std::uint8_t {
   kDumpSchema,
   kDumpConfigReference,
   kDumpSignalReference,
+  kDumpMessageReference,
 };
 
 struct Options {

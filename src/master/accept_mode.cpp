@@ -52,7 +52,7 @@ void AcceptModes::roll_back() {
     const net::Listener* const listener = listeners_->find(change.address);
     if (listener == nullptr) continue;
     const auto set = os::set_nonblocking(listener->descriptors().at(change.number), change.was_nonblocking);
-    if (!set) log::error("listener {}: {}", change.address, set.error().text());
+    if (!set) log::error(MessageCode::kAcceptModeNotSet, "listener {}: {}", change.address, set.error().text());
   }
   changes_.clear();
 }
@@ -66,7 +66,7 @@ void AcceptModes::set(const std::string& address, bool nonblocking) {
     if (was)
       changes_.push_back({.address = address, .number = i, .was_nonblocking = *was});
     else
-      log::error("listener {}: {}", address, was.error().text());
+      log::error(MessageCode::kAcceptModeNotSet, "listener {}: {}", address, was.error().text());
   }
 }
 

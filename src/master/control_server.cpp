@@ -85,14 +85,16 @@ void ControlServer::commit() {
   if (prepared.path.empty()) {
     stop_listening();
     if (!prepared.why_none.empty() && prepared.why_none != why_none_)
-      log::warn("no control socket, prongctl cannot reach this daemon: {}", prepared.why_none);
+      log::warn(MessageCode::kNoControlSocket, "no control socket, prongctl cannot reach this daemon: {}",
+                prepared.why_none);
   } else if (prepared.listener) {
     stop_listening();
     path_ = prepared.path;
     use(std::move(*prepared.listener));
   } else if (listener_) {
     if (auto updated = listener_->update(prepared.options); !updated)
-      log::warn("control socket {}: {}; its old options go on", path_, updated.error().text());
+      log::warn(MessageCode::kControlOptionsKept, "control socket {}: {}; its old options go on", path_,
+                updated.error().text());
   }
   why_none_ = std::move(prepared.why_none);
 }
@@ -100,7 +102,7 @@ void ControlServer::commit() {
 void ControlServer::use(net::Listener listener) {
   listener_ = std::move(listener);
   if (auto watched = epoll_->add(listener_->descriptors().front(), EPOLLIN, kListenerKey); !watched) {
-    log::error("control socket {}: {}", path_, watched.error().text());
+    log::error(MessageCode::kControlSocketFailed, "control socket {}: {}", path_, watched.error().text());
     return stop_listening();
   }
   log::info("control socket {}", path_);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/enum_text.hpp"
+#include "base/message_code.hpp"
 #include "config/config.hpp"
 #include "ipc/cell_page.hpp"
 #include "ipc/channel.hpp"
@@ -65,6 +66,7 @@ struct Slot {
   std::optional<os::TimePoint> let_go_due;  // it drains: by when it should have closed its listeners
   bool channel_ended = false;
   std::optional<os::TimePoint> exit_due;  // its channel has ended: by when it must have exited
+  MessageCode killed_code{};              // of what killed_because says
   std::string killed_because;
   std::string start_failure;
   std::string retired_because;

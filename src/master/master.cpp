@@ -90,18 +90,21 @@ ExitCode Master::run(Planned planned, std::shared_ptr<log::Output> log) {
 
 // The first half of a boot or a reload. False: it failed, was told, and nothing has changed.
 bool Master::begin(Planned planned, const Current& current, StartPatience patience) {
-  if (planned.diagnostics.empty()) prepare_control(planned);
-  Prepared prepared = prepare(std::move(planned), current, listeners_, access_logs_);
+  auto no_control = prepare_control(planned);
+  Prepared prepared = no_control ? Prepared{.plan = {}, .log = {}, .errors = {std::move(*no_control)}}
+                                 : prepare(std::move(planned), current, listeners_, access_logs_);
   if (!prepared.errors.empty()) {
-    for (const std::string& error : prepared.errors) log::error("{}", error);
+    for (const PrepareError& error : prepared.errors) log::error(error.code, "{}", error.text);
     const std::string reason =
         prepared.errors.size() == 1
-            ? prepared.errors.front()
-            : fmt::format("{} errors, the first: {}", prepared.errors.size(), prepared.errors.front());
+            ? prepared.errors.front().text
+            : fmt::format("{} errors, the first: {}", prepared.errors.size(), prepared.errors.front().text);
+    std::vector<std::string> details;
+    for (PrepareError& error : prepared.errors) details.push_back(std::move(error.text));
     if (patience == StartPatience::kBoot)
       boot_failed(reason);
     else
-      roll_back(reason, std::move(prepared.errors));
+      roll_back(reason, std::move(details));
     return false;
   }
   // At boot there is nothing to go back to, and who asks now is told that it starts.
@@ -112,14 +115,16 @@ bool Master::begin(Planned planned, const Current& current, StartPatience patien
   return true;
 }
 
-// A failure becomes a diagnostic, so that nothing else is bound or opened.
-void Master::prepare_control(Planned& planned) {
+// First, so that nothing else is bound or opened when it fails. A configuration with errors has no control socket.
+std::optional<PrepareError> Master::prepare_control(const Planned& planned) {
+  if (!planned.diagnostics.empty()) return std::nullopt;
   auto prepared = control_.prepare(planned.plan.config->control);
-  if (prepared) return;
+  if (prepared) return std::nullopt;
   const config::Position* const written = planned.plan.config->position_of("control.socket");
-  planned.diagnostics.push_back({.position = written != nullptr ? *written : config::Position{},
-                                 .message = std::move(prepared.error().message),
-                                 .hint = std::move(prepared.error().hint)});
+  const config::Diagnostic diagnostic{.position = written != nullptr ? *written : config::Position{},
+                                      .message = std::move(prepared.error().message),
+                                      .hint = std::move(prepared.error().hint)};
+  return PrepareError{.code = MessageCode::kCannotListen, .text = config::to_text(diagnostic)};
 }
 
 // One turn of the loop; false when there is nothing left to do.
@@ -139,7 +144,7 @@ void Master::collect_facts() {
   now_ = os::now();
   if (!events) {
     // Only a bug can cause it (EBADF, EINVAL); going on would be a busy loop.
-    log::error("{}", events.error().text());
+    log::error(MessageCode::kEventLoopFailed, "{}", events.error().text());
     exit_code_ = ExitCode::kRuntime;
     return begin_stop(StopKind::kFast);
   }
@@ -179,7 +184,7 @@ void Master::handle_signal(const os::ReceivedSignal& received) {
       return ask_for_stop(by);
     case SignalReaction::kReload:
       if (stop_ != StopKind::kNone) {
-        log::warn("reload asked by {}; ignored: the daemon is stopping", by);
+        log::warn(MessageCode::kReloadIgnored, "reload asked by {}; ignored: the daemon is stopping", by);
         return;
       }
       return ask_for_reload(by);
@@ -187,7 +192,7 @@ void Master::handle_signal(const os::ReceivedSignal& received) {
       log::info("reopening the log files, asked by {}", by);
       return reopen_logs();
     case SignalReaction::kUpgrade:
-      log::warn("upgrade asked by {}; ignored: this version cannot upgrade in place", by);
+      log::warn(MessageCode::kUpgradeUnknown, "upgrade asked by {}; ignored: this version cannot upgrade in place", by);
       return;
     case SignalReaction::kOneMore:
       log::info("one worker more asked by {}", by);
@@ -223,16 +228,18 @@ void Master::ask_for_reload(const std::string& by, const std::string& pool) {
 
 void Master::reopen_logs() {
   if (auto reopened = log::reopen(); !reopened)
-    log::error("{}; the old file goes on", reopened.error().text());
+    log::error(MessageCode::kLogNotReopened, "{}; the old file goes on", reopened.error().text());
   else
     supervisor_.announce_log(log::file_descriptor());
-  for (const Error& error : access_logs_.reopen()) log::error("{}; the old file goes on", error.text());
+  for (const Error& error : access_logs_.reopen())
+    log::error(MessageCode::kAccessLogNotReopened, "{}; the old file goes on", error.text());
   supervisor_.announce_access_logs();
 }
 
 void Master::adjust(std::int32_t by) {
   if (stop_ != StopKind::kNone || serving_ == nullptr) {
-    log::warn("ignored: the daemon is {}", stop_ != StopKind::kNone ? "stopping" : "not ready yet");
+    log::warn(MessageCode::kAdjustmentIgnored, "ignored: the daemon is {}",
+              stop_ != StopKind::kNone ? "stopping" : "not ready yet");
     return;
   }
   supervisor_.adjust_workers(*serving_, by);
@@ -315,7 +322,7 @@ void Master::roll_back(std::string_view reason, std::vector<std::string> details
   accept_modes_.roll_back();
   control_.roll_back();
   (void)listeners_.retain_only(kept);
-  log::error("reload failed: {}; generation {} goes on", reason, serving_->number);
+  log::error(MessageCode::kReloadFailed, "reload failed: {}; generation {} goes on", reason, serving_->number);
   last_reload_ = reason;
   manager_.ready(status_line());
   if (details.empty()) details.emplace_back(reason);
@@ -325,7 +332,7 @@ void Master::roll_back(std::string_view reason, std::vector<std::string> details
 }
 
 void Master::boot_failed(std::string_view reason) {
-  log::error("cannot start: {}", reason);
+  log::error(MessageCode::kCannotStart, "cannot start: {}", reason);
   exit_code_ = ExitCode::kCannotStart;
   begin_stop(StopKind::kFast);
 }
@@ -350,7 +357,8 @@ void Master::begin_stop(StopKind kind) {
 
 void Master::warn_about_unused_sockets() const {
   if (const auto unused = listeners_.unused_systemd_names(); !unused.empty())
-    log::warn("systemd passed sockets that no pool listens on: {}; add listen = [\"systemd:NAME\"]", joined(unused));
+    log::warn(MessageCode::kSocketsUnused,
+              "systemd passed sockets that no pool listens on: {}; add listen = [\"systemd:NAME\"]", joined(unused));
 }
 
 std::optional<std::chrono::nanoseconds> Master::time_to_next_deadline() {

@@ -45,7 +45,7 @@ class Master {
          os::Epoll epoll, os::SignalFd signals);
 
   [[nodiscard]] bool begin(Planned planned, const Current& current, StartPatience patience);
-  void prepare_control(Planned& planned);
+  [[nodiscard]] std::optional<PrepareError> prepare_control(const Planned& planned);
   [[nodiscard]] bool turn();
   void collect_facts();
   void handle_signal(const os::ReceivedSignal& received);

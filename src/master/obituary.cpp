@@ -101,11 +101,37 @@ std::string cause_of(const Death& death) {
   return {};
 }
 
+bool is_crash(int signal) {
+  switch (signal) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGABRT:
+    case SIGTRAP:
+    case SIGSYS:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Of an unexpected death; in the order of cause_of().
+MessageCode code_of(const Death& death) {
+  if (!death.start_failure.empty())
+    return death.program == ProgramKind::kNone ? MessageCode::kWorkerCannotStart : MessageCode::kProgramNotExecuted;
+  if (!death.killed_because.empty()) return death.killed_code;
+  if (death.state == SlotState::kStarting) return MessageCode::kWorkerDiedInStart;
+  if (!death.status.signalled) return MessageCode::kWorkerExited;
+  if (death.status.code == SIGKILL) return MessageCode::kWorkerKilled;
+  return is_crash(death.status.code) ? MessageCode::kWorkerCrashed : MessageCode::kWorkerEndedBySignal;
+}
+
 }  // namespace
 
 Obituary write_obituary(const Death& death) {
   Obituary obituary;
-  obituary.level = is_expected(death) ? log::Level::kInfo : log::Level::kError;
+  if (!is_expected(death)) obituary.code = code_of(death);
   obituary.text = life_of(death);
   if (const std::string calls = last_calls(death); !calls.empty()) obituary.text += fmt::format("; {}", calls);
   if (const std::string cause = cause_of(death); !cause.empty()) obituary.text += fmt::format("; {}", cause);

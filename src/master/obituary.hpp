@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/message_code.hpp"
 #include "ipc/worker_reading.hpp"
-#include "log/log.hpp"
 #include "master/slot_machine.hpp"
 #include "os/clock.hpp"
 #include "os/process.hpp"
@@ -26,6 +26,7 @@ struct Death {
   // As its scoreboard said last; nothing: it had overwritten it with what cannot be.
   std::optional<ipc::WorkerCounts> counts;
   std::string killed_because;   // why the master sent KILL or ABRT; empty if it did not
+  MessageCode killed_code{};    // of that
   std::string start_failure;    // what the worker said before it exited
   std::string retired_because;  // what the worker said before it drained by itself
   // Of a worker that had become a program; `lived` is then since it had. Its counts are the worker's and mean nothing.
@@ -39,12 +40,13 @@ struct Death {
   os::TimePoint now = {};
 };
 
+// Expected deaths are told as information and have no code, signals and failures are errors.
 struct Obituary {
-  log::Level level = log::Level::kError;
+  std::optional<MessageCode> code;
   std::string text;
+  [[nodiscard]] bool is_expected() const { return !code; }
 };
 
-// Expected deaths are info, signals and failures are errors.
 [[nodiscard]] Obituary write_obituary(const Death& death);
 
 }  // namespace prong::master

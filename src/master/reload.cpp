@@ -33,8 +33,8 @@ Result<std::shared_ptr<log::Output>> prepare_log(const config::Config& config, c
 }
 
 // Opens the access logs that are not open yet; every failure is told, not only the first.
-std::vector<std::string> open_all(const config::Config& config, AccessLogs& access_logs) {
-  std::vector<std::string> errors;
+std::vector<PrepareError> open_all(const config::Config& config, AccessLogs& access_logs) {
+  std::vector<PrepareError> errors;
   std::set<std::string> failed;  // two pools may write to one file
   for (const config::PoolConfig& pool : config.pools) {
     if (!pool.access_log || failed.contains(pool.access_log->path)) continue;
@@ -42,15 +42,16 @@ std::vector<std::string> open_all(const config::Config& config, AccessLogs& acce
     if (added) continue;
     failed.insert(pool.access_log->path);
     const config::Position* position = config.position_of(fmt::format("pool.{}.access_log.path", pool.name));
-    errors.push_back(config::to_text(
-        {position != nullptr ? *position : config::Position{}, added.error().message, added.error().hint}));
+    const config::Diagnostic diagnostic{position != nullptr ? *position : config::Position{}, added.error().message,
+                                        added.error().hint};
+    errors.push_back({.code = MessageCode::kCannotOpenLog, .text = config::to_text(diagnostic)});
   }
   return errors;
 }
 
 // Binds what is not bound yet; every failure is told, not only the first.
-std::vector<std::string> bind_all(const ConfigPlan& plan, net::ListenerSet& listeners) {
-  std::vector<std::string> errors;
+std::vector<PrepareError> bind_all(const ConfigPlan& plan, net::ListenerSet& listeners) {
+  std::vector<PrepareError> errors;
   for (std::size_t i = 0; i < plan.listeners.size(); ++i) {
     for (std::size_t j = 0; j < plan.listeners[i].size(); ++j) {
       const PlannedListener& wanted = plan.listeners[i][j];
@@ -58,14 +59,14 @@ std::vector<std::string> bind_all(const ConfigPlan& plan, net::ListenerSet& list
       if (!added) {
         const config::Diagnostic diagnostic{plan.config->pools[i].listen[j].position, added.error().message,
                                             added.error().hint};
-        errors.push_back(config::to_text(diagnostic));
+        errors.push_back({.code = MessageCode::kCannotListen, .text = config::to_text(diagnostic)});
         continue;
       }
       if (!*added) continue;
       log::info("listening on {} for pool {}", listeners.find(wanted.address.text)->bound_text(),
                 plan.config->pools[i].name);
       if (auto warning = net::backlog_warning(wanted.options))
-        log::warn("listener {}: {}", wanted.address.text, *warning);
+        log::warn(MessageCode::kBacklogCut, "listener {}: {}", wanted.address.text, *warning);
     }
   }
   return errors;
@@ -115,18 +116,18 @@ std::set<std::string> addresses_of(const Generation& generation) {
 Prepared prepare(Planned planned, const Current& current, net::ListenerSet& listeners, AccessLogs& access_logs) {
   Prepared prepared{.plan = std::move(planned.plan), .log = {}, .errors = {}};
   for (const config::Diagnostic& diagnostic : planned.diagnostics)
-    prepared.errors.push_back(config::to_text(diagnostic));
+    prepared.errors.push_back({.code = MessageCode::kConfigurationWrong, .text = config::to_text(diagnostic)});
   if (!prepared.errors.empty()) return prepared;
   auto log = prepare_log(*prepared.plan.config, current);
   if (!log) {
-    prepared.errors.push_back(log.error().text());
+    prepared.errors.push_back({.code = MessageCode::kCannotOpenLog, .text = log.error().text()});
     return prepared;
   }
   prepared.log = std::move(*log);
   const std::set<std::string> files_before = access_logs.paths();
   const std::set<std::string> before = listeners.addresses();
   prepared.errors = open_all(*prepared.plan.config, access_logs);
-  for (std::string& error : bind_all(prepared.plan, listeners)) prepared.errors.push_back(std::move(error));
+  for (PrepareError& error : bind_all(prepared.plan, listeners)) prepared.errors.push_back(std::move(error));
   if (prepared.errors.empty()) return prepared;
   (void)listeners.retain_only(before);
   access_logs.retain_only(files_before);
@@ -139,7 +140,8 @@ void update_listeners(const ConfigPlan& plan, net::ListenerSet& listeners) {
       net::Listener* listener = listeners.find(wanted.address.text);
       if (listener == nullptr) continue;
       if (auto updated = listener->update(wanted.options); !updated)
-        log::warn("listener {}: {}; its old options go on", wanted.address.text, updated.error().text());
+        log::warn(MessageCode::kListenerOptionsKept, "listener {}: {}; its old options go on", wanted.address.text,
+                  updated.error().text());
     }
   }
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/message_code.hpp"
+#include "log/log.hpp"
 #include "master/access_logs.hpp"
 #include "master/config_plan.hpp"
 #include "master/supervisor.hpp"
@@ -15,12 +17,18 @@
 
 namespace prong::master {
 
+// A whole line for the log.
+struct PrepareError {
+  MessageCode code{};
+  std::string text;
+};
+
 // The first half: reads, checks, opens the log and the access logs that are new, binds what is new. Returns the reasons
-// if something failed, with nothing changed; each is a whole line for the log.
+// if something failed, with nothing changed.
 struct Prepared {
   ConfigPlan plan;
   std::shared_ptr<log::Output> log;
-  std::vector<std::string> errors;
+  std::vector<PrepareError> errors;
 };
 // `current`: the configuration that serves, with its log; nothing at boot.
 struct Current {

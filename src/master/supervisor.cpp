@@ -123,13 +123,13 @@ void Supervisor::apply(const Place& place, SlotEvent event, SlotFacts facts, os:
   Slot& slot = *place.slot;
   const SlotMove move = next_move(slot.state, event, facts);
   if (move.action == SlotAction::kBug) {
-    log::write(log::Level::kError, subject(place),
+    log::write(log::Coded::kError, MessageCode::kSlotEventUnexpected, subject(place),
                fmt::format("internal: event {} in state {}; ignored, please report it", kSlotEventText.text(event),
                            kSlotStateText.text(slot.state)));
     return;
   }
-  if (move.state != slot.state && log::enabled(log::Level::kDebug))
-    log::write(log::Level::kDebug, subject(place),
+  if (move.state != slot.state && log::enabled(log::Plain::kDebug))
+    log::write(log::Plain::kDebug, subject(place),
                fmt::format("{} -> {} ({})", kSlotStateText.text(slot.state), kSlotStateText.text(move.state),
                            kSlotEventText.text(event)));
   slot.state = move.state;
@@ -169,7 +169,7 @@ void Supervisor::act(const Place& place, SlotAction action, os::TimePoint now) {
     case SlotAction::kAbort:
       return kill(place, SIGABRT, now);
     case SlotAction::kKillAgain:
-      log::write(log::Level::kError, subject(place),
+      log::write(log::Coded::kError, MessageCode::kKillWithoutEffect, subject(place),
                  "still there after SIGKILL: it hangs in the kernel (a dead disk or network file system?)");
       return kill(place, SIGKILL, now);
     case SlotAction::kBury:
@@ -184,7 +184,7 @@ void Supervisor::act(const Place& place, SlotAction action, os::TimePoint now) {
 void Supervisor::note_ready(const Place& place, os::TimePoint now) {
   // Spares come with every connection, and the line about the program says all.
   const bool routine = serves_by_spares(*place.pool) && place.generation->phase == GenerationPhase::kServing;
-  const log::Level level = routine ? log::Level::kDebug : log::Level::kInfo;
+  const log::Plain level = routine ? log::Plain::kDebug : log::Plain::kInfo;
   if (log::enabled(level))
     log::write(level, subject(place), fmt::format("ready after {}", to_rough_text(now - place.slot->forked_at)));
 }
@@ -228,7 +228,7 @@ void Supervisor::note_failed_start(const Place& place, std::string_view reason) 
 // After a start of this pool has failed.
 void Supervisor::tell_who_stays(const Place& place) {
   for (Slot* slot : take_disappointed(*place.pool))
-    log::write(log::Level::kWarn, subject({place.generation, place.pool, slot}),
+    log::write(log::Coded::kWarn, MessageCode::kReplacementFailed, subject({place.generation, place.pool, slot}),
                "goes on serving: the worker that should replace it could not start; trying again");
 }
 
@@ -272,6 +272,7 @@ void Supervisor::drain_channel(const Place& place, os::TimePoint now) {
         handle_message(place, received.message, now);
         break;
       case ipc::Channel::Kind::kGarbage:
+        slot.killed_code = MessageCode::kWorkerLost;
         slot.killed_because = "it sent something over its channel that is not a message";
         [[fallthrough]];
       case ipc::Channel::Kind::kEnd:
@@ -295,11 +296,11 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
     if (slot.serves_already) end_launcher(*place.pool);
   } else if (const auto* retiring = std::get_if<ipc::Retiring>(&message)) {
     slot.retired_because = escaped(retiring->reason, ipc::kLargestText, Quotes::kKeep);
-    log::write(log::Level::kInfo, subject(place), fmt::format("drains: {}", slot.retired_because));
+    log::write(log::Plain::kInfo, subject(place), fmt::format("drains: {}", slot.retired_because));
     apply(place, SlotEvent::kWantDown, {}, now);
   } else if (const auto* wish = std::get_if<ipc::WantsToRetire>(&message)) {
     if (note_wish(slot, escaped(wish->reason, ipc::kLargestText, Quotes::kKeep), ++last_asked_))
-      log::write(log::Level::kInfo, subject(place), fmt::format("wants to retire: {}", slot.retirement_reason));
+      log::write(log::Plain::kInfo, subject(place), fmt::format("wants to retire: {}", slot.retirement_reason));
   } else if (const auto* reload = std::get_if<ipc::ReloadWanted>(&message)) {
     note_reload_wish(place, reload->reason);
   } else if (const auto* taken = std::get_if<ipc::Taken>(&message)) {
@@ -342,6 +343,7 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
                     .lived = now - (slot.program.kind == ProgramKind::kNone ? slot.forked_at : slot.program.since),
                     .counts = ipc::is_plausible(did, lived) ? std::optional(did.counts) : std::nullopt,
                     .killed_because = by_us ? slot.killed_because : std::string{},
+                    .killed_code = slot.killed_code,
                     .start_failure = slot.start_failure,
                     .retired_because = slot.retired_because,
                     .program = slot.program.kind,
@@ -352,8 +354,11 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
                     .now = now};
   const Obituary obituary = write_obituary(death);
   book_.bury(place.pool->config->name, did, lived,
-             obituary.level == log::Level::kError ? DeathWas::kUnexpected : DeathWas::kExpected);
-  log::write(obituary.level, subject(place), obituary.text);
+             obituary.is_expected() ? DeathWas::kExpected : DeathWas::kUnexpected);
+  if (obituary.code)
+    log::write(log::Coded::kError, *obituary.code, subject(place), obituary.text);
+  else
+    log::write(log::Plain::kInfo, subject(place), obituary.text);
   note_death(place, obituary, now);
   const bool was_stopping = !slot.stop_plan.steps.empty();
   if (!was_stopping) {
@@ -466,7 +471,7 @@ void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoin
       plan_slots(view_slots(pool), wanted(generation, pool), retirement_rules(generations_, generation, pool));
   for (const std::size_t i : plan.begin_replacing) {
     pool.slots[i].retirement = Retirement::kReplacing;
-    log::write(log::Level::kDebug, subject({&generation, &pool, &pool.slots[i]}), "its replacement is started");
+    log::write(log::Plain::kDebug, subject({&generation, &pool, &pool.slots[i]}), "its replacement is started");
   }
   for (const std::size_t i : plan.want_down) {
     Slot& slot = pool.slots[i];
@@ -598,7 +603,7 @@ void Supervisor::tell_serving_workers(const std::string& pool, const ipc::Messag
 
 void Supervisor::note_death(const Place& place, const Obituary& obituary, os::TimePoint now) {
   PoolHistory& history = histories_[place.pool->config->name];
-  const bool expected = obituary.level != log::Level::kError;
+  const bool expected = obituary.is_expected();
   if (!expected) ++history.deaths;
   // Expected ones are many (each reload, each program), and hide what somebody is looking for.
   if (expected && history.deaths > 0) return;
@@ -618,7 +623,8 @@ void Supervisor::announce_log(int fd) {
   for_each_slot([&](const Place& place) {
     if (place.slot->pid <= 0 || !place.slot->channel.valid()) return;
     if (auto sent = place.slot->channel.send(ipc::LogReopened{}, fd); !sent)
-      log::write(log::Level::kWarn, subject(place), "does not read its channel and goes on in the old log file");
+      log::write(log::Coded::kWarn, MessageCode::kChannelNotRead, subject(place),
+                 "does not read its channel and goes on in the old log file");
   });
 }
 
@@ -626,7 +632,8 @@ void Supervisor::announce_log_level(log::Level level) {
   for_each_slot([&](const Place& place) {
     if (place.slot->pid <= 0 || !place.slot->channel.valid()) return;
     if (!place.slot->channel.send(ipc::LogLevelChanged{.level = static_cast<std::uint64_t>(level)}))
-      log::write(log::Level::kWarn, subject(place), "does not read its channel and keeps its old log level");
+      log::write(log::Coded::kWarn, MessageCode::kChannelNotRead, subject(place),
+                 "does not read its channel and keeps its old log level");
   });
 }
 
@@ -636,7 +643,8 @@ void Supervisor::announce_access_logs() {
     if (!access_log || place.slot->pid <= 0 || !place.slot->channel.valid()) return;
     const int fd = access_logs_->find(access_log->path);
     if (auto sent = place.slot->channel.send(ipc::AccessLogReopened{}, fd); !sent)
-      log::write(log::Level::kWarn, subject(place), "does not read its channel and goes on in the old access log");
+      log::write(log::Coded::kWarn, MessageCode::kChannelNotRead, subject(place),
+                 "does not read its channel and goes on in the old access log");
   });
 }
 

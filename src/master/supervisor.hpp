@@ -152,6 +152,7 @@ class Supervisor {
   [[nodiscard]] StopPlan choose_stop_plan(const Place& place) const;
   void begin_stop(const Place& place, os::TimePoint now);
   static void take_stop_step(const Place& place, os::TimePoint now);
+  static void note_why_killed(const Place& place);
   static void kill(const Place& place, int signal, os::TimePoint now);
   static void note_ready(const Place& place, os::TimePoint now);
   static void note_failed_start(const Place& place, std::string_view reason);

@@ -74,7 +74,8 @@ void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
   slot.pid = *pid;
   workers_.insert_or_assign(slot.pid, place);
   if (const std::uint32_t failed = std::exchange(place.pool->fork_failures, 0); failed > 0)
-    log::warn("pool {}: fork works again, after {} failures", place.pool->config->name, failed);
+    log::warn(MessageCode::kForkWorksAgain, "pool {}: fork works again, after {} failures", place.pool->config->name,
+              failed);
   apply(place, SlotEvent::kForked, {}, now);
   // The launcher has said so for it.
   if (slot.serves_already) apply(place, SlotEvent::kReady, {}, now);
@@ -143,7 +144,8 @@ Result<pid_t> Supervisor::fork_with(ipc::Inheritance inheritance, const Generati
 
 void Supervisor::report_fork_failure(const Place& place, const Error& error) {
   if (place.pool->fork_failures++ > 0) return;
-  log::error("pool {}: {}; trying again with growing pauses, the others go on", place.pool->config->name, error.text());
+  log::error(MessageCode::kForkFailed, "pool {}: {}; trying again with growing pauses, the others go on",
+             place.pool->config->name, error.text());
 }
 
 }  // namespace prong::master

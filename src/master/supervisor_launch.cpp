@@ -69,9 +69,12 @@ void Supervisor::note_launcher_failure(Pool& pool, std::string_view reason, os::
   const std::uint32_t failures = ++launcher.failures;
   launcher.due = now + respawn_pause(failures, pool.config->max_backoff);
   end_launcher(pool);
-  const log::Level level = failures == 1 ? log::Level::kWarn : log::Level::kDebug;
-  log::write(level, fmt::format("pool {}: its launcher: {}; the master forks its spares until another one works",
-                                pool.config->name, reason));
+  const std::string text = fmt::format("pool {}: its launcher: {}; the master forks its spares until another one works",
+                                       pool.config->name, reason);
+  if (failures == 1)
+    log::write(log::Coded::kWarn, MessageCode::kLauncherFailed, text);
+  else
+    log::write(log::Plain::kDebug, text);
 }
 
 void Supervisor::read_launcher(const Place& place, os::TimePoint now) {

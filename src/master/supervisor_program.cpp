@@ -138,7 +138,7 @@ void Supervisor::resume_output(const Place& place, os::TimePoint now) {
 
 void Supervisor::log_output(const Place& place, const std::vector<std::string>& lines) {
   for (const std::string& line : lines)
-    log::write(log::Level::kInfo, subject(place), fmt::format("output: {}", escaped(line, line.size(), Quotes::kKeep)));
+    log::write(log::Plain::kInfo, subject(place), fmt::format("output: {}", escaped(line, line.size(), Quotes::kKeep)));
 }
 
 // What the interpreter was at, from its last words: a line for each of theirs, and for the obituary the innermost.
@@ -147,12 +147,13 @@ std::string Supervisor::log_python_stack(const Place& place) {
   if (!program.stack.valid()) return {};
   auto text = os::read_bounded_file(program.stack.get(), PythonStack::kMostBytes);
   if (!text) {
-    log::write(log::Level::kWarn, subject(place), fmt::format("cannot read its Python stack: {}", text.error().text()));
+    log::write(log::Coded::kWarn, MessageCode::kPythonStackUnreadable, subject(place),
+               fmt::format("cannot read its Python stack: {}", text.error().text()));
     return {};
   }
   const PythonStack stack = parse_python_stack(*text);
   for (const std::string& line : stack.lines)
-    log::write(log::Level::kInfo, subject(place), fmt::format("stack: {}", line));
+    log::write(log::Plain::kInfo, subject(place), fmt::format("stack: {}", line));
   return stack.innermost;
 }
 
@@ -168,7 +169,7 @@ void Supervisor::read_notices(const Place& place, os::TimePoint now) {
     ProgramNotice notice = parse_notice(datagram->text);
     if (notice.status && *notice.status != slot.program.status) {
       slot.program.status = std::move(*notice.status);
-      log::write(log::Level::kInfo, subject(place), fmt::format("status: {}", slot.program.status));
+      log::write(log::Plain::kInfo, subject(place), fmt::format("status: {}", slot.program.status));
     }
     if (!notice.ready) continue;
     drain_channel(place, now);  // what it said as a worker came first
@@ -197,7 +198,8 @@ void Supervisor::report_refusal(const Place& place, const std::string& client, o
   }
   pool.refusal_logged = now;
   const std::uint32_t untold = std::exchange(pool.refusals_untold, 0);
-  log::warn("pool {}: refused a connection from {}, which has max_per_address = {} already{}", pool.config->name,
+  log::warn(MessageCode::kClientRefused,
+            "pool {}: refused a connection from {}, which has max_per_address = {} already{}", pool.config->name,
             client, exec_of(pool)->max_per_address,
             untold > 0 ? fmt::format(" ({} more refused since the last such line)", untold) : std::string{});
 }

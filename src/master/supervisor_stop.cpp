@@ -111,29 +111,39 @@ void Supervisor::take_stop_step(const Place& place, os::TimePoint now) {
       (void)os::send_signal_to_group(slot.pid, slot.program.asked_by);
       return;
     case StopStepKind::kTerm:
-      log::write(log::Level::kWarn, subject(place), "did not stop within its grace; sending SIGTERM");
+      log::write(log::Coded::kWarn, MessageCode::kStopNeedsTerm, subject(place),
+                 "did not stop within its grace; sending SIGTERM");
       (void)os::send_signal(slot.pid, SIGTERM);
       return;
   }
 }
 
+void Supervisor::note_why_killed(const Place& place) {
+  Slot& slot = *place.slot;
+  if (slot.channel_ended) {
+    slot.killed_code = MessageCode::kWorkerLost;
+    slot.killed_because = "its channel closed";
+  } else if (!slot.stop_plan.steps.empty()) {
+    slot.killed_code = MessageCode::kWorkerStopTooSlow;
+    slot.killed_because = "it did not stop within its grace";
+  } else if (!slot.ready_at) {
+    slot.killed_code = MessageCode::kWorkerStartTooSlow;
+    slot.killed_because =
+        fmt::format("it was not ready within start_timeout = {}", to_text(place.pool->config->start_timeout));
+  } else {
+    slot.killed_code = MessageCode::kWorkerHung;
+    slot.killed_because = "it overran a deadline";
+  }
+}
+
 void Supervisor::kill(const Place& place, int signal, os::TimePoint now) {
   Slot& slot = *place.slot;
-  if (slot.killed_because.empty()) {
-    if (slot.channel_ended)
-      slot.killed_because = "its channel closed";
-    else if (!slot.stop_plan.steps.empty())
-      slot.killed_because = "it did not stop within its grace";
-    else if (!slot.ready_at)
-      slot.killed_because =
-          fmt::format("it was not ready within start_timeout = {}", to_text(place.pool->config->start_timeout));
-    else
-      slot.killed_because = "it overran a deadline";
-  }
+  if (slot.killed_because.empty()) note_why_killed(place);
   slot.deadline = now + kKillPatience;
   // And what the program has started. Both, since it may not have become the leader of its group yet.
   if (exec_of(*place.pool) != nullptr) (void)os::send_signal_to_group(slot.pid, signal);
-  if (auto sent = os::send_signal(slot.pid, signal); !sent) log::error("{}", sent.error().text());
+  if (auto sent = os::send_signal(slot.pid, signal); !sent)
+    log::error(MessageCode::kCannotSignalWorker, "{}", sent.error().text());
 }
 
 }  // namespace prong::master

@@ -44,7 +44,7 @@ bool Acceptor::owns(std::uint64_t key) const {
 void Acceptor::watch(std::uint64_t key, std::uint32_t events) {
   const int fd = listeners_[key - first_key_].fd.get();
   if (auto added = epoll_->add(fd, events, key); !added)
-    log::error("cannot wait for connections: {}", added.error().text());
+    log::error(MessageCode::kCannotWatchListener, "cannot wait for connections: {}", added.error().text());
 }
 
 void Acceptor::change_mode(Mode mode) {

@@ -186,7 +186,7 @@ http::Handler* EventLoop::show(const Application& application) {
 
 void EventLoop::run() {
   if (auto said = channel_.send(ipc::Ready{}); !said)
-    log::error("cannot say that it is ready: {}", said.error().text());
+    log::error(MessageCode::kReadyNotTold, "cannot say that it is ready: {}", said.error().text());
   while (has_work()) turn();
   if (access_log_) access_log_->close(now_);
 }
@@ -203,7 +203,7 @@ void EventLoop::turn() {
   auto events = epoll_.wait(buffer, time_to_next_deadline());
   now_ = latest_ = os::now();
   if (!events) {
-    log::error("{}", events.error().text());
+    log::error(MessageCode::kEventLoopFailed, "{}", events.error().text());
     return drain({.grace = Duration::zero()});
   }
   // The master first: what it has said holds for all that comes with it. Then listeners: nothing has changed since it
@@ -254,7 +254,7 @@ void EventLoop::read_channel() {
   if (hear_master(channel_, obeys) == MasterIs::kThere) return;
   epoll_.remove(channel_.fd());
   channel_.close();
-  log::error("the master is gone; finishing what is under way");
+  log::error(MessageCode::kMasterGone, "the master is gone; finishing what is under way");
   // Nobody is left who could accept.
   drain({.grace = kOrphanGrace, .idle_grace = kOrphanGrace, .serve_backlog = ~std::uint64_t{0}});
 }
@@ -282,7 +282,7 @@ void EventLoop::read_signals() {
             channel_.send(ipc::Retiring{.reason = fmt::format("{} from pid {} uid {}", os::signal_name(received.number),
                                                               received.sender_pid, received.sender_uid)});
         !said)
-      log::warn("drains on a signal, and cannot tell the master: {}", said.error().text());
+      log::warn(MessageCode::kMasterNotTold, "drains on a signal, and cannot tell the master: {}", said.error().text());
     drain(
         {.grace = pool_->graceful_timeout, .idle_grace = pool_->graceful_timeout, .serve_backlog = ~std::uint64_t{0}});
   }
@@ -300,7 +300,7 @@ void EventLoop::consider_retirement() {
   const Retirement::Finding found = retirement_.look({.requests = ipc::value_of(board_->counters.requests),
                                                       .connections = ipc::value_of(board_->counters.connections)},
                                                      now_);
-  if (!found.warning.empty()) log::warn("{}", found.warning);
+  if (!found.warning.empty()) log::warn(found.warning_code, "{}", found.warning);
   if (found.reason.empty()) return;
   if (channel_.send(ipc::WantsToRetire{.reason = found.reason})) retirement_.asked();
 }
@@ -349,7 +349,9 @@ void EventLoop::cut_what_is_over() {
   }
   // Streams are looked at again and again: it is silence that ends them.
   if (config::runs_streams(pool_->app) && idle) idle_deadline_ = now_ + std::max(idle_grace_ / 8, kShortestSilence);
-  if (cut > 0) log::warn("the grace is over: {} connections cut in the middle of {}", cut, unit_of_work());
+  if (cut > 0)
+    log::warn(MessageCode::kConnectionsCut, "the grace is over: {} connections cut in the middle of {}", cut,
+              unit_of_work());
 }
 
 bool EventLoop::is_at_rest(const Connection& connection) const {

@@ -153,7 +153,8 @@ void EventLoop::refuse_to_accept(int error) {
   if (last_accept_complaint_ && now_ - *last_accept_complaint_ < kComplaintInterval) return;
   last_accept_complaint_ = now_;
   const bool descriptors = error == EMFILE;
-  log::error("cannot accept: {}; {} connections are open, new ones wait in the queue{}", errno_text(error),
+  log::error(descriptors ? MessageCode::kDescriptorsSpent : MessageCode::kCannotAccept,
+             "cannot accept: {}; {} connections are open, new ones wait in the queue{}", errno_text(error),
              connections_.size(), descriptors ? "; raise rlimits.nofile or lower max_connections" : "");
 }
 
@@ -194,6 +195,7 @@ void EventLoop::complain_of_full_table() {
   if (last_accept_complaint_ && now_ - *last_accept_complaint_ < kComplaintInterval) return;
   last_accept_complaint_ = now_;
   log::warn(
+      MessageCode::kConnectionsAtLimit,
       "{} connections are open, as many as {} descriptors allow; new ones wait in the queue; raise rlimits.nofile",
       connections_.size(), os::descriptor_limit());
 }

@@ -154,16 +154,17 @@ void EventLoop::handle_overrun(Connection& connection) {
   if (cancelled == ApplicationThreads::Cancelled::kRunning)
     return replace_me(fmt::format("{} overran request_timeout = {}", escaped(request, kMostRequestText, Quotes::kKeep),
                                   to_text(pool_->request_timeout)));
-  log::warn("{} waited for a thread for request_timeout = {}; all {} are busy",
+  log::warn(MessageCode::kRequestWaitedTooLong, "{} waited for a thread for request_timeout = {}; all {} are busy",
             escaped(request, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout),
             application_.threads->threads());
 }
 
 void EventLoop::replace_me(const std::string& reason) {
-  log::error("{}; its thread is lost, so this worker finishes what it has and is replaced", reason);
+  log::error(MessageCode::kRequestOverran,
+             "{}; its thread is lost, so this worker finishes what it has and is replaced", reason);
   if (!draining_) {
     if (auto said = channel_.send(ipc::Retiring{.reason = reason}); !said)
-      log::warn("drains, and cannot tell the master: {}", said.error().text());
+      log::warn(MessageCode::kMasterNotTold, "drains, and cannot tell the master: {}", said.error().text());
   }
   const bool nobody_is_left = watch_.overrun() >= application_.threads->threads();
   drain({.grace = pool_->graceful_timeout,
@@ -199,15 +200,16 @@ void EventLoop::complain_of_failure(const std::string& failure) {
   const auto before = failures_.count(now_, kFailureInterval);
   if (!before) return;
   if (*before > 0)
-    log::error("{} failed: {} (and {} before it)", unit_of_work(), failure, *before);
+    log::error(MessageCode::kApplicationFailed, "{} failed: {} (and {} before it)", unit_of_work(), failure, *before);
   else
-    log::error("{} failed: {}", unit_of_work(), failure);
+    log::error(MessageCode::kApplicationFailed, "{} failed: {}", unit_of_work(), failure);
 }
 
 void EventLoop::complain_of_spool(const std::string& warning) {
   const auto before = spool_warnings_.count(now_, kSpoolInterval);
   if (!before) return;
-  log::warn("a streamed answer is not spooled, so its thread waits for the client: {}{}", warning,
+  log::warn(MessageCode::kAnswerNotSpooled,
+            "a streamed answer is not spooled, so its thread waits for the client: {}{}", warning,
             *before > 0 ? fmt::format(" (and {} before it)", *before) : "");
 }
 

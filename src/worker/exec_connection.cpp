@@ -59,7 +59,7 @@ ConnectionWorker::ConnectionWorker(const ipc::Inheritance& inheritance, const co
 
 int ConnectionWorker::run() {
   if (auto said = send_surely(*channel_, ipc::Ready{}); !said)
-    log::error("cannot say that it is ready: {}", said.error().text());
+    log::error(MessageCode::kReadyNotTold, "cannot say that it is ready: {}", said.error().text());
   while (!over_) turn();
   return status_;
 }
@@ -68,7 +68,7 @@ void ConnectionWorker::turn() {
   std::array<epoll_event, 8> buffer{};
   auto events = epoll_.wait(buffer, std::nullopt);
   if (!events) {
-    log::error("{}", events.error().text());
+    log::error(MessageCode::kEventLoopFailed, "{}", events.error().text());
     over_ = true;
     return;
   }
@@ -88,7 +88,7 @@ void ConnectionWorker::read_signals() {
             ipc::Retiring{.reason = fmt::format("{} from pid {} uid {}", os::signal_name(received.number),
                                                 received.sender_pid, received.sender_uid)});
         !said)
-      log::warn("stops on a signal, and cannot tell the master: {}", said.error().text());
+      log::warn(MessageCode::kMasterNotTold, "stops on a signal, and cannot tell the master: {}", said.error().text());
     return stop(true);
   }
 }
@@ -99,7 +99,7 @@ void ConnectionWorker::read_channel() {
     return over_ ? Hearing::kEnough : Hearing::kGoesOn;
   };
   if (hear_master(*channel_, obeys) == MasterIs::kThere) return;
-  log::error("the master is gone");
+  log::error(MessageCode::kMasterGone, "the master is gone");
   stop(false);
 }
 
@@ -121,7 +121,7 @@ void ConnectionWorker::serve() {
   if (std::exchange(serving_, true)) return;
   for (std::size_t i = 0; i < listeners_.size(); ++i)
     if (auto added = epoll_.add(listeners_[i].get(), EPOLLIN | EPOLLEXCLUSIVE, kFirstListenerKey + i); !added)
-      log::error("cannot wait for connections: {}", added.error().text());
+      log::error(MessageCode::kCannotWatchListener, "cannot wait for connections: {}", added.error().text());
 }
 
 // A connection may have come that only this worker was woken for (EPOLLEXCLUSIVE): it would wait for the next one.
@@ -135,7 +135,8 @@ void ConnectionWorker::accept(const os::UniqueFd& listener) {
   const int fd = connection.accepted.fd.get();
   if (connection.accepted.error != 0) {
     if (connection.accepted.error == EAGAIN || connection.accepted.died_in_queue()) return;  // EAGAIN: a sibling's
-    log::error("{}", system_error("cannot accept", connection.accepted.error).text());
+    log::error(connection.accepted.error == EMFILE ? MessageCode::kDescriptorsSpent : MessageCode::kCannotAccept, "{}",
+               system_error("cannot accept", connection.accepted.error).text());
     pollfd news{.fd = channel_->fd(), .events = POLLIN, .revents = 0};
     (void)::poll(&news, 1, static_cast<int>(kAcceptPause.count()));  // memory may be free soon
     return;

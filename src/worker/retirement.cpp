@@ -83,18 +83,21 @@ Retirement::Finding Retirement::look_at_memory(const Served& served, os::TimePoi
   const Result<ByteSize> memory = measure_();
   if (!memory) {
     measure_ = nullptr;
-    return {.reason = {}, .warning = fmt::format("max_memory does nothing: {}", memory.error().text())};
+    return {.reason = {},
+            .warning = fmt::format("max_memory does nothing: {}", memory.error().text()),
+            .warning_code = MessageCode::kMemoryNotMeasured};
   }
   times_above_ = *memory > most_memory_ ? times_above_ + 1 : 0;
   if (times_above_ < kTimesAbove) return {};
   const std::string text = fmt::format("{} of memory ({}), more than max_memory = {}", rough_size(*memory),
                                        config::kMemoryMeasureText.text(pool_->memory_measure), to_text(most_memory_));
-  if (now - started_ >= pool_->memory_grace) return {.reason = text, .warning = {}};
+  if (now - started_ >= pool_->memory_grace) return {.reason = text, .warning = {}, .warning_code = {}};
   // A limit below what every worker needs must not make a loop of restarts.
   if (std::exchange(warned_, true)) return {};
   return {.reason = {},
           .warning = fmt::format("has {} after only {}; it retires when it is older than memory_grace = {}", text,
-                                 to_rough_text(now - started_), to_text(pool_->memory_grace))};
+                                 to_rough_text(now - started_), to_text(pool_->memory_grace)),
+          .warning_code = MessageCode::kMemoryLimitTooLow};
 }
 
 std::optional<os::TimePoint> Retirement::next_look() const {

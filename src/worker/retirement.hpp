@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "base/message_code.hpp"
 #include "base/units.hpp"
 #include "config/config.hpp"
 #include "os/clock.hpp"
@@ -34,6 +35,7 @@ class Retirement {
   struct Finding {
     std::string reason;   // why it should ask to retire, until asked() tells that it has
     std::string warning;  // for the log
+    MessageCode warning_code{};
   };
   [[nodiscard]] Finding look(const Served& served, os::TimePoint now);
   // The master knows; there is nothing more to look at.

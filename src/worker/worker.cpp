@@ -26,7 +26,7 @@ namespace {
 // Tells the master why, which tells the operator, once.
 int give_up(const ipc::Channel& channel, const Error& error) {
   if (auto sent = channel.send(ipc::StartFailed{.reason = error.text()}); !sent)
-    log::error("cannot start: {}", error.text());
+    log::error(MessageCode::kWorkerCannotStart, "cannot start: {}", error.text());
   return 1;
 }
 

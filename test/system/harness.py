@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import json
 import os
 import re
@@ -41,11 +42,19 @@ DESCRIPTORS_PER_WORKER = 1  # what the master holds for each: a channel
 LINE = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?P<level>debug|info|warn|error) +(?P<subject>\S.*?): (?P<text>.*)$")
 WORKER = re.compile(r"(?P<pool>[^/ ]+)/worker\[(?P<slot>\d+)\] gen=(?P<gen>\d+) pid=(?P<pid>\d+)")
+CODE = re.compile(r" \[(PR\d{4})\]$")
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|ThreadSanitizer|: runtime error: ")
 
 
 class Late(AssertionError):
     """What a test waited for did not come within the limit."""
+
+
+@functools.cache
+def message_levels():
+    """{code: level} of all messages that prongctl explains."""
+    done = subprocess.run([PRONGCTL, "--json", "explain"], capture_output=True, text=True, timeout=LIMIT, check=True)
+    return {message["code"]: message["level"] for message in json.loads(done.stdout)["messages"]}
 
 
 def wait_until(look, what, limit=None):
@@ -684,7 +693,8 @@ class Daemon:
             stream.close()
 
     def check_log(self):
-        """Every line has the format, and no warn or error line came that the test did not announce."""
+        """Every line has the format, no warn or error line came that the test did not announce, and each such line has a
+        code that prongctl explains."""
         bad = []
         for line in self.log.lines + self.stdout.decode(errors="backslashreplace").splitlines():
             if SANITIZER.search(line):
@@ -695,6 +705,16 @@ class Daemon:
             if level in ("warn", "error", "unformatted") and not any(p.search(line) for p in self.expected):
                 bad.append(line)
         assert not bad, "lines that no test announced:\n" + "\n".join(dict.fromkeys(bad))
+        self.check_codes()
+
+    def check_codes(self):
+        levels = message_levels()
+        bad = []
+        for line in self.log.lines:
+            match, code = LINE.match(line), CODE.search(line)
+            if match and match["level"] in ("warn", "error") and levels.get(code and code[1]) != match["level"]:
+                bad.append(line)
+        assert not bad, "lines whose code is missing, or not in the table with their level:\n" + "\n".join(bad)
 
     def check_ports(self):
         used = {int(match[1]) for match in self.log.find(r"listening on \S+:(\d+) for pool")}

@@ -123,6 +123,24 @@ def test_a_pool_that_is_not_there_is_told_with_the_one_that_was_meant(session):
     assert done.stderr == 'prongctl: there is no pool "flies"; did you mean "files"?\n'
 
 
+def test_a_code_of_the_log_is_explained_without_a_daemon():
+    def explain(*arguments):
+        return subprocess.run([PRONGCTL, "explain", *arguments], capture_output=True, text=True, timeout=LIMIT)
+
+    texts = {explain(written).stdout for written in ("PR0301", "pr0301", "301")}
+    assert len(texts) == 1
+    text = texts.pop()
+    assert re.match(r"PR0301 \(error\): a worker crashed\n\nCause +A signal ", text) and "\nWhat to do  " in text
+    assert max(map(len, text.splitlines())) <= 100
+    found = json.loads(explain("--json", "pr0301").stdout)
+    assert found["code"] == "PR0301" and found["level"] == "error" and found["action"] in " ".join(text.split())
+    listed = explain().stdout.splitlines()
+    codes = [line.split()[0] for line in listed[1:]]
+    assert "PR0301" in codes and codes == [each["code"] for each in json.loads(explain("--json").stdout)["messages"]]
+    unknown = explain("PR9999")
+    assert unknown.returncode == 1 and not unknown.stdout and 'no code "PR9999"' in unknown.stderr
+
+
 def test_version_tells_both_sides(session):
     daemon = session.start()
     assert re.fullmatch(rf"prongctl (\S+)\nprongd \1 \(pid {daemon.pid}\)\n", daemon.control("version").stdout)

@@ -175,6 +175,7 @@ def test_lines_about_a_worker_carry_pool_worker_and_generation(service):
     assert entry["WORKER"] in ("0", "1")
     assert entry["GENERATION"] == "1"
     assert entry["WORKER_PID"] == str(victim)
+    assert entry["CODE"] == "PR0302" and entry["MESSAGE"].endswith("[PR0302]")
     found = service.container.journal(service.cursor, "POOL=site", f"WORKER={entry['WORKER']}", "GENERATION=1")
     assert entry["MESSAGE"] in [each["MESSAGE"] for each in found]
     wait_until(lambda: len(service.workers()) == 2 and victim not in service.workers(), "the replacement")

@@ -301,7 +301,7 @@ TEST_CASE("a full disk tears no line and loses none that the buffer holds, and b
   const Lines told = process_log.lines();
   REQUIRE(told.size() == 2);
   CHECK(told[0] == "error master: cannot write the access log \"" + path +
-                       "\": File too large; up to 32KiB of lines wait, more are lost until it works again");
+                       "\": File too large; up to 32KiB of lines wait, more are lost until it works again [PR0803]");
   CHECK(told[1] == "info  master: the access log \"" + path + "\" can be written again; 0 lines were lost");
 }
 
@@ -379,7 +379,7 @@ TEST_CASE("what cannot be written at the end is counted too") {
   log.close(start);
   const Lines told = process_log.lines();
   REQUIRE(told.size() == 2);
-  CHECK(told[1] == "warn  master: 3 lines of the access log \"/dev/full\" were lost");
+  CHECK(told[1] == "warn  master: 3 lines of the access log \"/dev/full\" were lost [PR0806]");
 }
 
 TEST_CASE("a pipe gets whole lines only, and what it does not take waits") {

@@ -66,11 +66,11 @@ TEST_CASE("a line has its time, level, subject and one fact") {
   use_file(folder.path("a.log"), Level::kDebug);
   debug("number {}", 1);
   info("number {}", 2);
-  warn("number {}", 3);
-  error("number {}", 4);
-  write(Level::kInfo, {.pool = "shop", .slot = 0, .generation = 1, .pid = 77}, "ready");
+  warn(MessageCode::kBacklogCut, "number {}", 3);
+  error(MessageCode::kCannotStart, "number {}", 4);
+  write(Plain::kInfo, {.pool = "shop", .slot = 0, .generation = 1, .pid = 77}, "ready");
   CHECK(lines(folder.path("a.log")) == Lines{"debug master: number 1", "info  master: number 2",
-                                             "warn  master: number 3", "error master: number 4",
+                                             "warn  master: number 3 [PR0601]", "error master: number 4 [PR0101]",
                                              "info  shop/worker[0] gen=1 pid=77: ready"});
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("a subject that was set stands in every line of the process") {
   use_file(folder.path("a.log"));
   set_subject({.pool = "files", .slot = 3, .generation = 2, .pid = 12});
   info("one");
-  write(Level::kInfo, {}, "two");
+  write(Plain::kInfo, {}, "two");
   set_subject({});
   CHECK(lines(folder.path("a.log")) == Lines{"info  files/worker[3] gen=2 pid=12: one", "info  master: two"});
   CHECK(Subject{.pool = "shop", .slot = 9, .generation = 8, .pid = 7}.text() == "shop/worker[9] gen=8 pid=7");
@@ -91,9 +91,9 @@ TEST_CASE("lines below the level are not written, and their text is not even mad
   use_file(folder.path("a.log"), Level::kWarn);
   debug("no");
   info("no");
-  warn("yes");
-  error("yes");
-  CHECK(lines(folder.path("a.log")) == Lines{"warn  master: yes", "error master: yes"});
+  warn(MessageCode::kBacklogCut, "yes");
+  error(MessageCode::kCannotStart, "yes");
+  CHECK(lines(folder.path("a.log")) == Lines{"warn  master: yes [PR0601]", "error master: yes [PR0101]"});
   CHECK_FALSE(enabled(Level::kDebug));
   CHECK_FALSE(enabled(Level::kInfo));
   CHECK(enabled(Level::kWarn));
@@ -103,9 +103,20 @@ TEST_CASE("lines below the level are not written, and their text is not even mad
 TEST_CASE("braces in a text that is not ours are no format") {
   const Folder folder;
   use_file(folder.path("a.log"));
-  write(Level::kInfo, "{} {0} {x}");
+  write(Plain::kInfo, "{} {0} {x}");
+  write(Coded::kWarn, MessageCode::kBacklogCut, "{} {0} {x}");
   info("{}", "{}");
-  CHECK(lines(folder.path("a.log")) == Lines{"info  master: {} {0} {x}", "info  master: {}"});
+  CHECK(lines(folder.path("a.log")) ==
+        Lines{"info  master: {} {0} {x}", "warn  master: {} {0} {x} [PR0601]", "info  master: {}"});
+}
+
+TEST_CASE("the code stands at the end of the line, and of the first one when there are several") {
+  const Folder folder;
+  use_file(folder.path("a.log"));
+  write(Coded::kError, MessageCode::kWorkerCrashed, {.pool = "shop", .slot = 0, .generation = 1, .pid = 77}, "died");
+  write(Coded::kWarn, MessageCode::kBacklogCut, "one\ntwo\nthree");
+  CHECK_THAT(content(folder.path("a.log")), Catch::EndsWith("warn  master: one [PR0601]\ntwo\nthree\n") &&
+                                                Catch::Contains("error shop/worker[0] gen=1 pid=77: died [PR0301]\n"));
 }
 
 TEST_CASE("lines of many processes never mix") {
@@ -162,10 +173,10 @@ TEST_CASE("a full disk is told once on standard error, and the losses are counte
   });
   CHECK(told.report ==
         "prongd: cannot write the log to \"/dev/full\": No space left on device; lines are lost until it works "
-        "again\n");
+        "again [PR0804]\n");
   const std::string text = content(folder.path("b.log"));
   CHECK_THAT(text, Catch::Contains("info  master: again\n"));
-  CHECK_THAT(text, Catch::Contains(": 5 lines were lost)\n"));
+  CHECK_THAT(text, Catch::Contains(": 5 lines were lost) [PR0805]\n"));
   CHECK_THAT(text, Catch::EndsWith("info  master: and again\n"));
   CHECK(std::ranges::count(text, '\n') == 3);
 }
@@ -259,14 +270,14 @@ TEST_CASE("standard error is coloured only when that is wanted") {
              (void)::dup2(report, STDERR_FILENO);
              auto output = prepare({.target = Target::kStderr, .path = {}, .level = Level::kInfo, .color = color});
              use(std::move(*output));
-             error("x");
+             error(MessageCode::kCannotStart, "x");
              return {};
            })
         .report;
   };
-  CHECK_THAT(written(Color::kNever), Catch::EndsWith(" error master: x\n"));
-  CHECK_THAT(written(Color::kAuto), Catch::EndsWith(" error master: x\n"));  // a pipe is no terminal
-  CHECK_THAT(written(Color::kAlways), Catch::EndsWith(" \x1b[1;31merror\x1b[0m master: x\n"));
+  CHECK_THAT(written(Color::kNever), Catch::EndsWith(" error master: x [PR0101]\n"));
+  CHECK_THAT(written(Color::kAuto), Catch::EndsWith(" error master: x [PR0101]\n"));  // a pipe is no terminal
+  CHECK_THAT(written(Color::kAlways), Catch::EndsWith(" \x1b[1;31merror\x1b[0m master: x [PR0101]\n"));
 }
 
 TEST_CASE("a standard error that nobody reads costs lines, not the daemon") {

@@ -13,7 +13,6 @@ namespace prong::master {
 namespace {
 
 using namespace std::chrono_literals;
-using log::Level;
 
 Death death(SlotState state, os::ExitStatus status) {
   return {.state = state,
@@ -37,43 +36,43 @@ constexpr os::ExitStatus kKilled{.signalled = true, .code = SIGKILL};
 
 TEST_CASE("a worker that ends after its drain is told as information") {
   const Obituary obituary = write_obituary(death(SlotState::kDraining, kClean));
-  CHECK(obituary.level == Level::kInfo);
+  CHECK(obituary.is_expected());
   CHECK(obituary.text == "exited with status 0 after 41.3s, 7 connections, 12 requests");
 }
 
 TEST_CASE("a worker that said why it retires is told as information, with what it said") {
   Death of = death(SlotState::kDraining, kClean);
   of.retired_because = "SIGTERM from pid 5 uid 0";
-  CHECK(write_obituary(of).level == Level::kInfo);
+  CHECK(write_obituary(of).is_expected());
   CHECK(write_obituary(of).text ==
         "exited with status 0 after 41.3s, 7 connections, 12 requests; SIGTERM from pid 5 uid 0");
   of.state = SlotState::kServing;  // the exit was seen before the message was acted upon
-  CHECK(write_obituary(of).level == Level::kInfo);
+  CHECK(write_obituary(of).is_expected());
 }
 
 TEST_CASE("a worker that leaves without being asked is an error, also with status 0") {
-  CHECK(write_obituary(death(SlotState::kServing, kClean)).level == Level::kError);
-  CHECK(write_obituary(death(SlotState::kStarting, kClean)).level == Level::kError);
-  CHECK(write_obituary(death(SlotState::kKilling, kClean)).level == Level::kError);
+  CHECK_FALSE(write_obituary(death(SlotState::kServing, kClean)).is_expected());
+  CHECK_FALSE(write_obituary(death(SlotState::kStarting, kClean)).is_expected());
+  CHECK_FALSE(write_obituary(death(SlotState::kKilling, kClean)).is_expected());
 }
 
 TEST_CASE("a worker that fails while it drains is an error") {
-  CHECK(write_obituary(death(SlotState::kDraining, kFailed)).level == Level::kError);
-  CHECK(write_obituary(death(SlotState::kDraining, kSegv)).level == Level::kError);
+  CHECK_FALSE(write_obituary(death(SlotState::kDraining, kFailed)).is_expected());
+  CHECK_FALSE(write_obituary(death(SlotState::kDraining, kSegv)).is_expected());
 }
 
 TEST_CASE("a crash tells the signal, whether a core was dumped, and what was open") {
   Death of = death(SlotState::kServing, kSegv);
   of.counts->open_connections = 3;
   const Obituary obituary = write_obituary(of);
-  CHECK(obituary.level == Level::kError);
+  CHECK_FALSE(obituary.is_expected());
   CHECK(obituary.text ==
         "killed by signal 11 (SIGSEGV, core dumped) after 41.3s, 7 connections, 12 requests, 3 connections open");
 }
 
 TEST_CASE("a KILL that the master did not send points to the usual suspects") {
   const Obituary obituary = write_obituary(death(SlotState::kServing, kKilled));
-  CHECK(obituary.level == Level::kError);
+  CHECK_FALSE(obituary.is_expected());
   CHECK_THAT(obituary.text, Catch::StartsWith("killed by signal 9 (SIGKILL) after 41.3s"));
   CHECK_THAT(obituary.text, Catch::Contains("the master did not send it"));
   CHECK_THAT(obituary.text, Catch::Contains("out-of-memory"));
@@ -83,7 +82,7 @@ TEST_CASE("a KILL that the master sent says why") {
   Death of = death(SlotState::kKilling, kKilled);
   of.killed_because = "it did not stop within its grace";
   const Obituary obituary = write_obituary(of);
-  CHECK(obituary.level == Level::kError);
+  CHECK_FALSE(obituary.is_expected());
   CHECK_THAT(obituary.text, Catch::EndsWith("; killed by the master: it did not stop within its grace"));
 }
 
@@ -92,7 +91,7 @@ TEST_CASE("a worker that could not start is told with its own reason before any 
   of.start_failure = "cannot open directory \"/srv\": No such file or directory";
   of.killed_because = "its channel closed";
   const Obituary obituary = write_obituary(of);
-  CHECK(obituary.level == Level::kError);
+  CHECK_FALSE(obituary.is_expected());
   CHECK_THAT(obituary.text, Catch::StartsWith("exited with status 1 after"));
   CHECK_THAT(obituary.text, Catch::EndsWith("; cannot open directory \"/srv\": No such file or directory"));
 }
@@ -110,7 +109,7 @@ TEST_CASE("a program that served a connection is told with its client, whatever 
   Death of = death(SlotState::kTaken, kFailed);
   of.program = ProgramKind::kConnection;
   of.client = "192.0.2.7";
-  CHECK(write_obituary(of).level == Level::kInfo);
+  CHECK(write_obituary(of).is_expected());
   CHECK(write_obituary(of).text == "program for 192.0.2.7 exited with status 1 after 41.3s");
   of.client.clear();  // a UNIX socket
   CHECK(write_obituary(of).text == "program exited with status 1 after 41.3s");
@@ -119,18 +118,18 @@ TEST_CASE("a program that served a connection is told with its client, whatever 
 TEST_CASE("a program that a signal ended is an error, but not when its client had gone") {
   Death of = death(SlotState::kTaken, kSegv);
   of.program = ProgramKind::kConnection;
-  CHECK(write_obituary(of).level == Level::kError);
+  CHECK_FALSE(write_obituary(of).is_expected());
   of.status = {.signalled = true, .code = SIGPIPE};
-  CHECK(write_obituary(of).level == Level::kInfo);
+  CHECK(write_obituary(of).is_expected());
   of.program = ProgramKind::kListener;
-  CHECK(write_obituary(of).level == Level::kError);
+  CHECK_FALSE(write_obituary(of).is_expected());
 }
 
 TEST_CASE("a program that could not be executed is an error that says why") {
   Death of = death(SlotState::kTaken, {.signalled = false, .code = 127});
   of.program = ProgramKind::kConnection;
   of.start_failure = "cannot execute \"/nonexistent\": No such file or directory";
-  CHECK(write_obituary(of).level == Level::kError);
+  CHECK_FALSE(write_obituary(of).is_expected());
   CHECK(write_obituary(of).text ==
         "program exited with status 127 after 41.3s; cannot execute \"/nonexistent\": No such file or directory");
 }
@@ -139,24 +138,24 @@ TEST_CASE("a program that ends by the signal that asked it to is told as informa
   for (const ProgramKind kind : {ProgramKind::kConnection, ProgramKind::kListener}) {
     Death of = death(SlotState::kDraining, {.signalled = true, .code = SIGTERM});
     of.program = kind;
-    CHECK(write_obituary(of).level == Level::kError);  // somebody else sent it
+    CHECK_FALSE(write_obituary(of).is_expected());  // somebody else sent it
     of.asked_by = SIGTERM;
-    CHECK(write_obituary(of).level == Level::kInfo);
+    CHECK(write_obituary(of).is_expected());
     of.asked_by = SIGINT;
-    CHECK(write_obituary(of).level == Level::kError);
+    CHECK_FALSE(write_obituary(of).is_expected());
     of.status = {.signalled = false, .code = 128 + SIGINT};
-    CHECK(write_obituary(of).level == Level::kInfo);
+    CHECK(write_obituary(of).is_expected());
   }
 }
 
 TEST_CASE("a program that accepts by itself may leave when it was asked to, with status 0") {
   Death of = death(SlotState::kDraining, kClean);
   of.program = ProgramKind::kListener;
-  CHECK(write_obituary(of).level == Level::kError);
+  CHECK_FALSE(write_obituary(of).is_expected());
   of.asked_by = SIGTERM;
-  CHECK(write_obituary(of).level == Level::kInfo);
+  CHECK(write_obituary(of).is_expected());
   of.status = kFailed;
-  CHECK(write_obituary(of).level == Level::kError);
+  CHECK_FALSE(write_obituary(of).is_expected());
 }
 
 TEST_CASE("an interpreter's obituary ends with the Python code that it was running") {
@@ -227,6 +226,24 @@ TEST_CASE("what a worker has overwritten is not told as if it were so") {
   of.counts.reset();
   CHECK(write_obituary(of).text.find("after 41.3s, what it had counted is overwritten; killed by") !=
         std::string::npos);
+}
+
+TEST_CASE("an unexpected death has the code of its cause, an expected one has none") {
+  using enum MessageCode;
+  CHECK(write_obituary(death(SlotState::kDraining, kClean)).code == std::nullopt);
+  CHECK(write_obituary(death(SlotState::kServing, kSegv)).code == kWorkerCrashed);
+  CHECK(write_obituary(death(SlotState::kServing, {.signalled = true, .code = SIGTERM})).code == kWorkerEndedBySignal);
+  CHECK(write_obituary(death(SlotState::kServing, kKilled)).code == kWorkerKilled);
+  CHECK(write_obituary(death(SlotState::kServing, kClean)).code == kWorkerExited);
+  CHECK(write_obituary(death(SlotState::kStarting, kSegv)).code == kWorkerDiedInStart);
+  Death of = death(SlotState::kKilling, kKilled);
+  of.killed_because = "its channel closed";
+  of.killed_code = kWorkerLost;
+  CHECK(write_obituary(of).code == kWorkerLost);
+  of.start_failure = "no such module";
+  CHECK(write_obituary(of).code == kWorkerCannotStart);
+  of.program = ProgramKind::kConnection;
+  CHECK(write_obituary(of).code == kProgramNotExecuted);
 }
 
 }  // namespace prong::master

@@ -49,6 +49,12 @@ Taken take_port() {
 
 const Current nothing_before{};
 
+std::vector<std::string> texts_of(const Prepared& prepared) {
+  std::vector<std::string> texts;
+  for (const PrepareError& error : prepared.errors) texts.push_back(error.text);
+  return texts;
+}
+
 }  // namespace
 
 TEST_CASE("the log settings follow the [log] table") {
@@ -109,9 +115,10 @@ TEST_CASE("an error in the text is told as a whole line, and nothing is bound") 
   AccessLogs access_logs;
   const Prepared prepared =
       prepare(plan_of(pool("a", "\"127.0.0.1:0\"") + "workerz = 1\n"), nothing_before, listeners, access_logs);
-  CAPTURE(prepared.errors);
+  CAPTURE(texts_of(prepared));
   REQUIRE(prepared.errors.size() == 1);
-  CHECK_THAT(prepared.errors[0], Catch::StartsWith("t.toml:4:1: error: "));
+  CHECK(prepared.errors[0].code == MessageCode::kConfigurationWrong);
+  CHECK_THAT(prepared.errors[0].text, Catch::StartsWith("t.toml:4:1: error: "));
   CHECK(listeners.find("127.0.0.1:0") == nullptr);
 }
 
@@ -122,11 +129,12 @@ TEST_CASE("a taken port is told at the line that asks for it, and with it every 
   AccessLogs access_logs;
   const Prepared prepared = prepare(plan_of(pool("a", quoted(first.address)) + pool("b", quoted(second.address))),
                                     nothing_before, listeners, access_logs);
-  CAPTURE(prepared.errors);
+  CAPTURE(texts_of(prepared));
   REQUIRE(prepared.errors.size() == 2);
-  CHECK_THAT(prepared.errors[0], Catch::StartsWith("t.toml:2:11: error: cannot bind " + quoted(first.address) +
-                                                   ": Address already in use"));
-  CHECK_THAT(prepared.errors[1], Catch::StartsWith("t.toml:5:11: error: cannot bind " + quoted(second.address)));
+  CHECK(prepared.errors[0].code == MessageCode::kCannotListen);
+  CHECK_THAT(prepared.errors[0].text, Catch::StartsWith("t.toml:2:11: error: cannot bind " + quoted(first.address) +
+                                                        ": Address already in use"));
+  CHECK_THAT(prepared.errors[1].text, Catch::StartsWith("t.toml:5:11: error: cannot bind " + quoted(second.address)));
 }
 
 TEST_CASE("when one listener cannot be bound, those that could are closed again") {
@@ -138,7 +146,7 @@ TEST_CASE("when one listener cannot be bound, those that could are closed again"
   const Prepared prepared =
       prepare(plan_of(pool("a", "\"127.0.0.1:0\", " + quoted("unix:" + socket) + ", " + quoted(taken.address))),
               nothing_before, listeners, access_logs);
-  CAPTURE(prepared.errors);
+  CAPTURE(texts_of(prepared));
   REQUIRE(prepared.errors.size() == 1);
   CHECK(listeners.find("127.0.0.1:0") == nullptr);
   CHECK(listeners.find("unix:" + socket) == nullptr);
@@ -155,7 +163,7 @@ TEST_CASE("a failure leaves the listeners that serve alone") {
   const std::string bound = serving->bound_text();
   const Prepared failed = prepare(plan_of(pool("a", "\"127.0.0.1:0\", " + quoted(taken.address))),
                                   {.config = before.plan.config, .log = before.log}, listeners, access_logs);
-  CAPTURE(failed.errors);
+  CAPTURE(texts_of(failed));
   REQUIRE(failed.errors.size() == 1);
   CHECK(listeners.find("127.0.0.1:0") == serving);
   CHECK(serving->bound_text() == bound);
@@ -168,10 +176,10 @@ TEST_CASE("an option that a bound listener cannot change is an error with its pl
   REQUIRE(before.errors.empty());
   const Prepared failed = prepare(plan_of(pool("a", "{ address = \"[::1]:0\", v6only = false }")),
                                   {.config = before.plan.config, .log = before.log}, listeners, access_logs);
-  CAPTURE(failed.errors);
+  CAPTURE(texts_of(failed));
   REQUIRE(failed.errors.size() == 1);
-  CHECK_THAT(failed.errors[0], Catch::StartsWith("t.toml:2:11: error: "));
-  CHECK_THAT(failed.errors[0], Catch::Contains("v6only"));
+  CHECK_THAT(failed.errors[0].text, Catch::StartsWith("t.toml:2:11: error: "));
+  CHECK_THAT(failed.errors[0].text, Catch::Contains("v6only"));
 }
 
 TEST_CASE("an unchanged [log] keeps its log; a changed one is opened before anything is bound") {
@@ -197,9 +205,9 @@ TEST_CASE("a log that cannot be opened fails the reload before anything is bound
   const Prepared prepared =
       prepare(plan_of("[log]\ntarget = " + quoted(folder.path("taken")) + "\n" + pool("a", "\"127.0.0.1:0\"")),
               nothing_before, listeners, access_logs);
-  CAPTURE(prepared.errors);
+  CAPTURE(texts_of(prepared));
   REQUIRE(prepared.errors.size() == 1);
-  CHECK_THAT(prepared.errors[0], Catch::Contains("cannot open the log file"));
+  CHECK_THAT(prepared.errors[0].text, Catch::Contains("cannot open the log file"));
   CHECK(listeners.find("127.0.0.1:0") == nullptr);
 }
 
@@ -226,7 +234,7 @@ TEST_CASE("access logs are opened, one file for all that name it, and those that
   };
   const Prepared before =
       prepare(plan_of(with_log("a", "x.log") + with_log("b", "x.log")), nothing_before, listeners, access_logs);
-  CAPTURE(before.errors);
+  CAPTURE(texts_of(before));
   REQUIRE(before.errors.empty());
   CHECK(access_logs.paths() == std::set<std::string>{folder.path("x.log")});
   const int fd = access_logs.find(folder.path("x.log"));
@@ -250,9 +258,10 @@ TEST_CASE("an access log that cannot be opened is told at its path, and nothing 
   const Prepared prepared = prepare(
       plan_of(with_log("a", "new.log") + with_log("b", "taken") + with_log("c", "taken") + with_log("d", "before.log")),
       nothing_before, listeners, access_logs);
-  CAPTURE(prepared.errors);
+  CAPTURE(texts_of(prepared));
   REQUIRE(prepared.errors.size() == 1);
-  CHECK(prepared.errors[0] ==
+  CHECK(prepared.errors[0].code == MessageCode::kCannotOpenLog);
+  CHECK(prepared.errors[0].text ==
         "t.toml:8:19: error: cannot open the access log " + quoted(folder.path("taken")) + ": Is a directory");
   CHECK(access_logs.paths() == std::set<std::string>{folder.path("before.log")});
   CHECK(listeners.addresses().empty());

@@ -5,8 +5,12 @@ _prongctl_pools() {
   prongctl --json status 2>/dev/null | sed -n 's/^ *"name": "\([A-Za-z0-9_-]*\)",*$/\1/p'
 }
 
+_prongctl_codes() {
+  prongctl explain | sed -n 's/^\(PR[0-9]*\) .*/\1/p'
+}
+
 _prongctl() {
-  local verbs="status workers reload stop scale recycle pause resume log-level reopen-logs config version"
+  local verbs="status workers reload stop scale recycle pause resume log-level reopen-logs config explain version"
   local word=${COMP_WORDS[COMP_CWORD]} verb="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
@@ -25,6 +29,7 @@ _prongctl() {
     status | workers | scale | recycle | pause | resume) words+=" $(_prongctl_pools)" ;;
     reload) words+=" --plan $(_prongctl_pools)" ;;
     stop) words+=" --fast --no-wait" ;;
+    explain) words+=" $(_prongctl_codes)" ;;
     log-level) words+=" debug info warn error" ;;
   esac
   # No word has a space.

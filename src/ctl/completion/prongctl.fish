@@ -4,7 +4,12 @@ function __prongctl_pools
     prongctl --json status 2>/dev/null | string match -rg '^ *"name": "([A-Za-z0-9_-]*)"'
 end
 
-set -l verbs status workers reload stop scale recycle pause resume log-level reopen-logs config version
+# Each with its summary as the description.
+function __prongctl_codes
+    prongctl explain | string replace -rf '^(PR\d+) +\w+ +(.*)$' '$1\t$2'
+end
+
+set -l verbs status workers reload stop scale recycle pause resume log-level reopen-logs config explain version
 set -l no_verb "not __fish_seen_subcommand_from $verbs"
 
 complete -c prongctl -f
@@ -23,9 +28,11 @@ complete -c prongctl -n $no_verb -a resume -d 'Accept them again'
 complete -c prongctl -n $no_verb -a log-level -d 'Change which lines the log has'
 complete -c prongctl -n $no_verb -a reopen-logs -d 'Open the log files anew'
 complete -c prongctl -n $no_verb -a config -d 'Show every value that is in force'
+complete -c prongctl -n $no_verb -a explain -d 'Explain a code of the log'
 complete -c prongctl -n $no_verb -a version -d 'Show the versions of both sides'
 complete -c prongctl -n '__fish_seen_subcommand_from status workers reload scale recycle pause resume' -a '(__prongctl_pools)'
 complete -c prongctl -n '__fish_seen_subcommand_from reload' -l plan -d 'Only say what would change'
 complete -c prongctl -n '__fish_seen_subcommand_from stop' -l fast -d 'Cut connections'
 complete -c prongctl -n '__fish_seen_subcommand_from stop' -l no-wait -d 'Return at once'
+complete -c prongctl -n '__fish_seen_subcommand_from explain' -a '(__prongctl_codes)'
 complete -c prongctl -n '__fish_seen_subcommand_from log-level' -a 'debug info warn error'
