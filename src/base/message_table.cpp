@@ -279,8 +279,8 @@ constexpr std::array kMessages{
         .summary = "a worker does not read what the master tells it",
         .cause = "Its channel is full: it has not run for a long time, because it was stopped (SIGSTOP, a debugger) or "
                  "because code that should not block does (`concurrency = \"event\"`).",
-        .effect = "It goes on with what it had, as the line says: the old log file, access log or log level. After a "
-                  "rotation its lines go to the file that was moved away.",
+        .effect = "It goes on as it was, as the line says: with the old log file, access log or log level, or accepting "
+                  "in a paused pool. After a rotation its lines go to the file that was moved away.",
         .action = "`prongctl workers` shows what it is at. `prongctl recycle POOL/SLOT` replaces it."},
     Message{.code = kMemoryNotMeasured,
             .level = kWarn,

@@ -593,7 +593,7 @@ void Supervisor::tell_serving_workers(const std::string& pool, const ipc::Messag
       for (const Slot& slot : one.slots) {
         if (slot.state != SlotState::kServing || !slot.channel.valid()) continue;
         if (!slot.channel.send(message))
-          log::write(log::Level::kWarn,
+          log::write(log::Coded::kWarn, MessageCode::kChannelNotRead,
                      {.pool = pool, .slot = slot.number, .generation = one.generation, .pid = slot.pid},
                      "does not read its channel: it does not hear of `pause` and `resume`");
       }

@@ -123,7 +123,7 @@ def test_the_obituary_names_the_request_of_a_crash(session, concurrency):
         connection.get("/crash?a=%1b&" + "x" * 500)
     thread = r" \(thread \d\)" if concurrency == "thread" else ""
     daemon.wait(rf"pid={pid}: killed by signal 11 .*, 1 connections open; in GET /crash\?a=%1b&x{{100,200}}\.\.\. for "
-                rf"\d+(us|ms|\.\ds){thread}(;|$)")
+                rf"\d+(us|ms|\.\ds){thread}(;| \[|$)")
 
 
 @needs_syscall

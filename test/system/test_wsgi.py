@@ -429,7 +429,7 @@ def test_a_crash_in_c_code_is_told_with_the_python_stack(session, concurrency):
     with Connection(address) as connection, pytest.raises((Cut, ConnectionError)):
         connection.get("/crash")
     daemon.wait(r"killed by signal 11 .*; in string_at \(\S+/ctypes/__init__\.py:\d+\), called by "
-                rf"crash_here \({session.folder}/crashing\.py:6\), application \({session.folder}/crashing\.py:11\)$")
+                rf"crash_here \({session.folder}/crashing\.py:6\), application \({session.folder}/crashing\.py:11\) \[PR0301\]$")
     assert len(daemon.log.find(r"worker\[0\] gen=1 pid=\d+: stack: Fatal Python error: Segmentation fault$")) == 1
     assert len(daemon.log.find("stack: .*in crash_here")) == 1
     assert get(address).body == b"fine"
