@@ -273,15 +273,16 @@ constexpr std::array kMessages{
             .cause = "Its channel to the master does not work, most often because the master is gone.",
             .effect = "The master will take it for one that hangs in its start, and kill it (PR0307).",
             .action = "Look for the lines of the master at the same time."},
-    Message{
-        .code = kChannelNotRead,
-        .level = kWarn,
-        .summary = "a worker does not read what the master tells it",
-        .cause = "Its channel is full: it has not run for a long time, because it was stopped (SIGSTOP, a debugger) or "
-                 "because code that should not block does (`concurrency = \"event\"`).",
-        .effect = "It goes on as it was, as the line says: with the old log file, access log or log level, or accepting "
-                  "in a paused pool. After a rotation its lines go to the file that was moved away.",
-        .action = "`prongctl workers` shows what it is at. `prongctl recycle POOL/SLOT` replaces it."},
+    Message{.code = kChannelNotRead,
+            .level = kWarn,
+            .summary = "a worker does not read what the master tells it",
+            .cause =
+                "Its channel is full: it has not run for a long time, because it was stopped (SIGSTOP, a debugger) or "
+                "because code that should not block does (`concurrency = \"event\"`).",
+            .effect =
+                "It goes on as it was, as the line says: with the old log file, access log or log level, or accepting "
+                "in a paused pool. After a rotation its lines go to the file that was moved away.",
+            .action = "`prongctl workers` shows what it is at. `prongctl recycle POOL/SLOT` replaces it."},
     Message{.code = kMemoryNotMeasured,
             .level = kWarn,
             .summary = "max_memory does nothing, since memory cannot be measured",
