@@ -10,7 +10,8 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PRONGD = os.environ.get("PRONGD", str(TOP / "build" / "opt" / "src" / "main" / "prongd"))
-PAGES = {"config": "docs/configuration.md", "signals": "docs/signals.md", "messages": "docs/messages.md"}
+PAGES = {"config": "docs/configuration.md", "signals": "docs/signals.md", "messages": "docs/messages.md",
+         "man": "docs/man/prongd.toml.5.scd"}
 
 
 def output(*arguments: str) -> str:

@@ -21,7 +21,7 @@ BUILDS = ("opt", "sanitize")
 PARTS = ("checks", "unit", "system", "systemd")
 # A runner that takes longer hangs; the slowest one (system tests, sanitizers) needs a third of it on two cores.
 RUNNER_LIMIT_SECONDS = 900
-CHECKS = ("layering.py", "tree.py", "messages.py", "pages.py")
+CHECKS = ("layering.py", "tree.py", "messages.py", "pages.py", "manuals.py")
 
 SANITIZER_ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",

@@ -323,7 +323,7 @@ constexpr std::array kMessages{
             .level = kWarn,
             .summary = "a request waited too long for a thread",
             .cause = "All application threads of the worker were busy for the whole `request_timeout`.",
-            .effect = "Its client got an error (503) without the application having seen the request.",
+            .effect = "Its client got an error (504) without the application having seen the request.",
             .action =
                 "`prongctl workers` shows what the threads are at. Raise `threads` or `workers`, or make the slow "
                 "requests faster."},

@@ -1,5 +1,5 @@
-// The configuration and its schema in words: for --print-config, --dump-schema and docs/configuration.md. All three are
-// walks over config/schema.hpp.
+// The configuration and its schema in words: for --print-config, --dump-schema, docs/configuration.md and prongd.toml(5).
+// All are walks over config/schema.hpp.
 #pragma once
 
 #include <string>
@@ -16,5 +16,8 @@ namespace prong::config {
 
 // The whole page docs/configuration.md.
 [[nodiscard]] std::string reference_markdown();
+
+// The whole of docs/man/prongd.toml.5.scd.
+[[nodiscard]] std::string reference_manual();
 
 }  // namespace prong::config

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "config/key_text.hpp"
 #include "config/print.hpp"
 #include "config/schema.hpp"
 
@@ -61,75 +62,9 @@ A configuration file is at most 1 MiB long.
 at a **restart**; a reload that finds such a value changed fails and leaves everything as it was.
 )";
 
-std::string type_text(const Key& key) {
-  switch (key.access.kind) {
-    case Kind::kFlag:
-      return "boolean";
-    case Kind::kCount:
-      return key.unit.empty() ? "number" : fmt::format("number of {}", key.unit);
-    case Kind::kDuration:
-      return "duration";
-    case Kind::kSize:
-      return "size";
-    case Kind::kOctal:
-      return "permission bits";
-    case Kind::kChoice:
-      return "word";
-    case Kind::kText:
-      return "string";
-    case Kind::kPath:
-      return "path";
-    case Kind::kTexts:
-      return "list of strings";
-    case Kind::kTextMap:
-      return "table of strings";
-    case Kind::kListeners:
-      return "list";
-    case Kind::kTable:
-      return "table";
-    case Kind::kPools:
-      return "tables";
-  }
-  return {};
-}
-
-std::string default_text(const Section& section, const Key& key) {
-  switch (key.presence) {
-    case Presence::kRequired:
-      return "required";
-    case Presence::kOneOf:
-      return "one of the app tables is required";
-    case Presence::kOptional:
-      break;
-  }
-  if (key.access.kind == Kind::kTable && key.access.parts(section.defaults()) == 0) return "none";
-  if (key.section != nullptr) return "its own";
-  if (key.access.get == nullptr) return "none";
-  return fmt::format("`{}`", toml_text(key, key.access.get(section.defaults())));
-}
-
-// What may stand there. The lengths of texts are limits of the system, and no news to anybody.
-std::string range_text(const Key& key) {
-  switch (key.access.kind) {
-    case Kind::kText:
-    case Kind::kFlag:
-    case Kind::kTable:
-    case Kind::kPools:
-      return {};
-    case Kind::kPath:
-      if (key.words.empty()) return {};
-      [[fallthrough]];
-    case Kind::kCount:
-    case Kind::kDuration:
-    case Kind::kSize:
-    case Kind::kOctal:
-    case Kind::kChoice:
-    case Kind::kTexts:
-    case Kind::kTextMap:
-    case Kind::kListeners:
-      return expected_text(key);
-  }
-  return {};
+std::string default_cell(const Section& section, const Key& key) {
+  const DefaultText value = default_text(section, key);
+  return value.is_value ? fmt::format("`{}`", value.text) : value.text;
 }
 
 std::string doc_text(const Key& key) {
@@ -154,7 +89,7 @@ std::string section_text(const Section& section) {
   text += "| key | type | default | may be | takes effect | |\n| --- | --- | --- | --- | --- | --- |\n";
   for (const Key& key : section.keys)
     text +=
-        fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", key.name, type_text(key), cell(default_text(section, key)),
+        fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", key.name, type_text(key), cell(default_cell(section, key)),
                     cell(range_text(key)), kTakesEffectText.text(key.takes_effect), cell(doc_text(key)));
   for (const Key& key : section.keys)
     if (key.section != nullptr) text += section_text(*key.section);

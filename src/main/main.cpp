@@ -86,6 +86,8 @@ int run(const Options& options) {
       return print(config::reference_markdown());
     case Action::kDumpSignalReference:
       return print(master::signals_markdown());
+    case Action::kDumpManual:
+      return print(config::reference_manual());
     case Action::kDumpMessageReference:
       return print(messages_markdown());
     case Action::kServe:

@@ -80,9 +80,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   actions->add_flag("--check", check, "Report every error of the configuration; exit with 2 if there is one");
   actions->add_flag("--print-config", print, "Print the effective configuration, defaults filled in");
   actions->add_flag("--dump-schema", schema, "Print the JSON Schema of the configuration, for editors");
-  actions->add_option("--dump-reference", reference, "Print a reference page in Markdown")
-      ->option_text("config|signals|messages")
-      ->check(CLI::IsMember({"config", "signals", "messages"}));
+  actions
+      ->add_option("--dump-reference", reference, "Print a reference page, in Markdown; man: prongd.toml(5), for scdoc")
+      ->option_text("config|signals|messages|man")
+      ->check(CLI::IsMember({"config", "signals", "messages", "man"}));
 
   try {
     app.parse(argc, argv);
@@ -96,6 +97,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   if (schema) options.action = Action::kDumpSchema;
   if (reference == "config") options.action = Action::kDumpConfigReference;
   if (reference == "signals") options.action = Action::kDumpSignalReference;
+  if (reference == "man") options.action = Action::kDumpManual;
   if (reference == "messages") options.action = Action::kDumpMessageReference;
   options.static_address = options.wsgi.address = address;
   if (!*config && !*root && !*wsgi) {

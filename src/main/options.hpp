@@ -18,6 +18,7 @@ enum class Action : std::uint8_t {
   kDumpConfigReference,
   kDumpSignalReference,
   kDumpMessageReference,
+  kDumpManual,
 };
 
 struct Options {

@@ -306,4 +306,26 @@ TEST_CASE("the reference page names every key with its default, and its example 
   CHECK(loaded.config->pools.size() == 2);
 }
 
+TEST_CASE("the manual page names every key, and nothing in its texts is taken for a mark") {
+  const std::string page = reference_manual();
+  CHECK(page.starts_with("prongd.toml(5) "));
+  const auto escaped = [](std::string name) {
+    for (std::size_t at = name.find('_'); at != std::string::npos; at = name.find('_', at + 2)) name.insert(at, "\\");
+    return name;
+  };
+  Config config = example();
+  walk(root_section(), &config, "", [&](const Section& section, void* /*object*/, const std::string& /*path*/) {
+    CHECK(page.contains("\n## " + escaped(std::string{section.title}) + "\n"));
+    for (const Key& key : section.keys) {
+      CAPTURE(key.name);
+      CHECK(page.contains("\n*" + escaped(std::string{key.name}) + "* ("));
+    }
+  });
+  CHECK(
+      page.contains("\n*include* (list of strings; no default; a list of 0 to 64 strings)\n\tMore files, as glob(7) "));
+  CHECK(page.contains("\n\tExample: *include = [\"conf.d/\\*.toml\"]*\n"));
+  CHECK(page.contains("NAME is made of ASCII letters, digits, *\\_* and *-*, at most 64."));
+  CHECK(page.contains(" concurrency (docs/concurrency.md). *event*: "));
+}
+
 }  // namespace prong::config
