@@ -15,6 +15,7 @@
 #include "ctl/explain.hpp"
 #include "ctl/options.hpp"
 #include "ctl/show.hpp"
+#include "ctl/top.hpp"
 #include "ipc/control_place.hpp"
 
 namespace {
@@ -22,9 +23,6 @@ namespace {
 using namespace prong;
 using namespace prong::ctl;
 using Json = nlohmann::ordered_json;
-
-// Between the two looks from which `status` works out rates.
-constexpr std::chrono::milliseconds kRateTime{500};
 
 int print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return kDone;
@@ -84,16 +82,23 @@ int explain_code(const Options& options) {
   return text ? print(*text) : fail(text.error());
 }
 
+int watch(const Options& options) {
+  const auto watched = run_top(sockets_of(options), options.request, options.interval);
+  if (watched) return kDone;
+  return watched.error().error_number != 0 ? cannot_connect(watched.error()) : fail(watched.error());
+}
+
 int carry_out(const Options& options) {
   auto connection = Connection::open(sockets_of(options));
   if (!connection) return cannot_connect(connection.error());
   auto answer = ask(*connection, options.request);
   if (!answer) return fail(answer.error());
   std::optional<Json> earlier;
-  const bool shows_rates = options.request.verb == ipc::ControlVerb::kStatus && !options.json;
+  const bool shows_rates = !options.json && (options.request.verb == ipc::ControlVerb::kStatus ||
+                                             options.request.verb == ipc::ControlVerb::kWorkers);
   if (shows_rates && is_good(*answer)) {
     earlier = (*answer)["result"];
-    std::this_thread::sleep_for(kRateTime);
+    std::this_thread::sleep_for(options.over);
     answer = ask(*connection, options.request);
     if (!answer) return fail(answer.error());
   }
@@ -116,7 +121,15 @@ int main(int argc, char** argv) {
     const auto parsed = parse_options(argc, argv);
     if (const int* status = std::get_if<int>(&parsed)) return *status;
     const auto& options = std::get<Options>(parsed);
-    return options.explains ? explain_code(options) : carry_out(options);
+    switch (options.task) {
+      case Task::kAsk:
+        return carry_out(options);
+      case Task::kTop:
+        return watch(options);
+      case Task::kExplain:
+        return explain_code(options);
+    }
+    return kFailed;
   } catch (const std::exception& exception) {
     fmt::print(stderr, "prongctl: {}\n", exception.what());
     return kFailed;

@@ -7,6 +7,9 @@
 #include <charconv>
 #include <optional>
 #include <string_view>
+#include <utility>
+
+#include "base/units.hpp"
 
 namespace prong::ctl {
 namespace {
@@ -42,12 +45,37 @@ void set_target(const std::string& text, ipc::ControlRequest& request) {
     throw CLI::ValidationError("POOL|WORKER", "\"" + text + "\" is no worker; write for example shop/0");
 }
 
+// A duration as the configuration has them: 500ms, 10s, 1m.
+void add_time(CLI::App* verb, const char* name, std::chrono::milliseconds& time, const char* text) {
+  const auto set = [&time, name](const std::string& written) {
+    const auto parsed = parse_duration(written);
+    if (!parsed) throw CLI::ValidationError(name, parsed.error().text());
+    constexpr std::chrono::hours kMost{1};
+    if (*parsed <= Duration::zero() || *parsed > kMost)
+      throw CLI::ValidationError(name, "\"" + written + "\" is not above 0 and at most 1h");
+    time = *parsed;
+  };
+  verb->add_option_function<std::string>(name, set, text)->option_text("TIME");
+}
+
 void add_verbs(CLI::App& app, Options& options) {
   using ipc::ControlVerb;
   ipc::ControlRequest& request = options.request;
   const auto add = [&](ControlVerb verb, const char* text) { return add_verb(app, options, verb, text); };
-  add(ControlVerb::kStatus, "Show the pools")->add_option("POOL", request.pool, "This pool alone");
-  add(ControlVerb::kWorkers, "Show the workers")->add_option("POOL", request.pool, "Of this pool alone");
+  for (const auto& [verb, text] : {std::pair{ControlVerb::kStatus, "Show the pools"},
+                                   std::pair{ControlVerb::kWorkers, "Show the workers, and what they are doing"}}) {
+    auto* show = add(verb, text);
+    show->add_option("POOL", request.pool, "Of this pool alone");
+    add_time(show, "--over", options.over, "The time of which rates and percentiles are, 500ms by default");
+  }
+  auto* top = app.add_subcommand("top", "Show pools and workers live, on a terminal");
+  top->fallthrough();
+  top->add_option("POOL", request.pool, "Of this pool alone");
+  add_time(top, "--every", options.interval, "How often they are looked at, 1s by default");
+  top->parse_complete_callback([&options] {
+    options.request.verb = ControlVerb::kWorkers;
+    options.task = Task::kTop;
+  });
   auto* reload = add(ControlVerb::kReload, "Put the changed configuration to work, and wait for the verdict");
   reload->add_option("POOL", request.pool, "Of this pool alone; the others notice nothing");
   reload->add_flag("--plan", request.plan, "Only say what would change");
@@ -81,7 +109,7 @@ void add_explain(CLI::App& app, Options& options) {
   CLI::App* explain = app.add_subcommand("explain", "Explain a code of the log: cause, effect, what to do");
   explain->fallthrough();
   explain->add_option("CODE", options.code, "Such as PR0101; without it all codes are listed");
-  explain->parse_complete_callback([&options] { options.explains = true; });
+  explain->parse_complete_callback([&options] { options.task = Task::kExplain; });
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 
 namespace prong::ctl {
 
-std::string to_table(const std::vector<Column>& columns, const std::vector<std::vector<std::string>>& rows) {
+std::string to_table(const std::vector<Column>& columns, const std::vector<std::vector<std::string>>& rows,
+                     const std::vector<std::string>& below) {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     std::size_t width = columns[i].title.size();
@@ -26,7 +27,10 @@ std::string to_table(const std::vector<Column>& columns, const std::vector<std::
     text += line + '\n';
   };
   add_row([&](std::size_t i) -> const std::string& { return columns[i].title; });
-  for (const auto& row : rows) add_row([&](std::size_t i) -> const std::string& { return row[i]; });
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    add_row([&](std::size_t i) -> const std::string& { return rows[row][i]; });
+    if (row < below.size()) text += below[row];
+  }
   return text;
 }
 

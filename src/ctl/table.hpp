@@ -11,8 +11,10 @@ struct Column {
   bool right = false;  // numbers
 };
 
-// Rows as wide as their widest cell, two spaces between columns, none at the end of a line.
+// Rows as wide as their widest cell, two spaces between columns, none at the end of a line. `below`: whole lines, with
+// their line ends, that follow the row of the same index; as many as rows, or none.
 [[nodiscard]] std::string to_table(const std::vector<Column>& columns,
-                                   const std::vector<std::vector<std::string>>& rows);
+                                   const std::vector<std::vector<std::string>>& rows,
+                                   const std::vector<std::string>& below = {});
 
 }  // namespace prong::ctl

@@ -95,14 +95,14 @@ void add_process(const Slot& slot, ipc::ProcessReport& sum) {
 ipc::PoolReport begin_report(const Supervisor& supervisor, const Generation& generation, const Pool& pool,
                              const net::ListenerSet& listeners, os::TimePoint now) {
   const PoolHistory* const history = supervisor.history_of(pool.config->name);
-  PoolTotals totals = supervisor.totals(pool.config->name, now);
+  const PoolTotals totals = supervisor.totals(pool.config->name, now);
   ipc::PoolReport report{
       .name = pool.config->name,
       .app = std::string{std::visit([](const auto& app) { return app_name(app); }, pool.config->app)},
       .listeners = {},
       .wanted = supervisor.wanted(generation, pool),
       .paused = supervisor.is_paused(pool.config->name),
-      .served = std::move(totals.served),
+      .served = totals.served,
       .lost = totals.lost_requests,
       .deaths = history != nullptr ? history->deaths : 0,
       .last_death = last_death(history, now)};

@@ -10,7 +10,7 @@ _prongctl_codes() {
 }
 
 _prongctl() {
-  local verbs="status workers reload stop scale recycle pause resume log-level reopen-logs config explain version"
+  local verbs="status workers top reload stop scale recycle pause resume log-level reopen-logs config explain version"
   local word=${COMP_WORDS[COMP_CWORD]} verb="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
@@ -26,7 +26,7 @@ _prongctl() {
   local words="--json --socket --help"
   case $verb in
     "") words+=" --version $verbs" ;;
-    status | workers | scale | recycle | pause | resume) words+=" $(_prongctl_pools)" ;;
+    status | workers | top | scale | recycle | pause | resume) words+=" $(_prongctl_pools)" ;;
     reload) words+=" --plan $(_prongctl_pools)" ;;
     stop) words+=" --fast --no-wait" ;;
     explain) words+=" $(_prongctl_codes)" ;;

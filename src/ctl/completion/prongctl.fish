@@ -9,7 +9,7 @@ function __prongctl_codes
     prongctl explain | string replace -rf '^(PR\d+) +\w+ +(.*)$' '$1\t$2'
 end
 
-set -l verbs status workers reload stop scale recycle pause resume log-level reopen-logs config explain version
+set -l verbs status workers top reload stop scale recycle pause resume log-level reopen-logs config explain version
 set -l no_verb "not __fish_seen_subcommand_from $verbs"
 
 complete -c prongctl -f
@@ -19,6 +19,7 @@ complete -c prongctl -l help -d 'Print help'
 complete -c prongctl -n $no_verb -l version -d 'Print the version of prongctl'
 complete -c prongctl -n $no_verb -a status -d 'Show the pools'
 complete -c prongctl -n $no_verb -a workers -d 'Show the workers'
+complete -c prongctl -n $no_verb -a top -d 'Show them live'
 complete -c prongctl -n $no_verb -a reload -d 'Put the changed configuration to work'
 complete -c prongctl -n $no_verb -a stop -d 'Stop the daemon'
 complete -c prongctl -n $no_verb -a scale -d 'Change the number of workers of a pool'
@@ -30,7 +31,7 @@ complete -c prongctl -n $no_verb -a reopen-logs -d 'Open the log files anew'
 complete -c prongctl -n $no_verb -a config -d 'Show every value that is in force'
 complete -c prongctl -n $no_verb -a explain -d 'Explain a code of the log'
 complete -c prongctl -n $no_verb -a version -d 'Show the versions of both sides'
-complete -c prongctl -n '__fish_seen_subcommand_from status workers reload scale recycle pause resume' -a '(__prongctl_pools)'
+complete -c prongctl -n '__fish_seen_subcommand_from status workers top reload scale recycle pause resume' -a '(__prongctl_pools)'
 complete -c prongctl -n '__fish_seen_subcommand_from reload' -l plan -d 'Only say what would change'
 complete -c prongctl -n '__fish_seen_subcommand_from stop' -l fast -d 'Cut connections'
 complete -c prongctl -n '__fish_seen_subcommand_from stop' -l no-wait -d 'Return at once'
