@@ -76,7 +76,7 @@ def test_status_tells_the_pools(session):
     done = daemon.control("status")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(rf"prongd \S+, pid {daemon.pid}, serving, generation 1, up ", done.stdout)
-    assert re.search(r"^files +static +2/2 +\d+ +1 +0 +0 +-$", done.stdout, re.M), done.stdout
+    assert re.search(r"^files +static +2/2 +0 +\d+ +\d+ +- +- +0 +- +\S+M +1 +0 +-$", done.stdout, re.M), done.stdout
     assert re.search(r"^other +static +3/3 ", done.stdout, re.M)
 
     result = daemon.ask("status")

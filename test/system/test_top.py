@@ -94,10 +94,11 @@ def top(daemon, *arguments, **more):
 def test_top_shows_pools_workers_and_the_picked_ones_threads(session):
     daemon = session.start(session.pool(workers=2) + session.pool("other", workers=2))
     with top(daemon, "--every", "50ms") as terminal:
-        text = terminal.wait(r"^files +static +2/2")
+        # Each for itself: a screen may be read when it is half drawn.
+        terminal.wait(r"^files +static +2/2")
         for slot, pid in daemon.workers("other").items():
-            assert re.search(rf"^other/{slot} +1 +{pid} +serving", text, re.M)
-        assert f"files/0, pid {daemon.workers()[0]}, serving" in text
+            terminal.wait(rf"^other/{slot} +1 +{pid} +serving")
+        terminal.wait(rf"^files/0, pid {daemon.workers()[0]}, serving")
         terminal.press(DOWN)
         terminal.wait(rf"^files/1, pid {daemon.workers()[1]}, serving")
         terminal.press(DOWN + DOWN + DOWN + DOWN)  # not below the last one
@@ -130,7 +131,7 @@ def test_top_sorts_holds_and_fits_into_a_small_terminal(session):
         terminal.wait(lambda text: "(reversed)" in text and order(text)[4].startswith("other"))
         terminal.press(b" ")
         terminal.wait("space go on")
-        held = terminal.wait(r"\d up \S+|up ").splitlines()[0]
+        held = terminal.wait("up ").splitlines()[0]
         requests = daemon.ask("status", "other")["pools"][0]["requests"]
         assert get(daemon.address("other"), "/a.txt").status == 200
         wait_until(lambda: daemon.ask("status", "other")["pools"][0]["requests"] == requests + 1, "the request counted")
@@ -152,8 +153,7 @@ def test_top_of_one_pool_tells_when_the_daemon_has_gone(session):
     daemon = session.start(session.pool(workers=1) + session.pool("other", workers=1))
     config, socket = daemon.config_path, daemon.control_socket()
     with top(daemon, "other", "--every", "50ms") as terminal:
-        text = terminal.wait(r"^other/0 ")
-        assert "files" not in text
+        assert "files" not in terminal.wait(r"(?s)^other/0 .*^q quit")
         daemon.send(signal.SIGTERM)  # with top's connection open
         assert daemon.wait_exit() == 0
         terminal.wait("the daemon is gone.*; trying again")
