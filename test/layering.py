@@ -20,7 +20,7 @@ ARROWS = {
     "ipc": ("os",),
     "launch": ("ipc",),
     "http": ("net",),
-    "app": ("http", "log"),
+    "app": ("http", "log", "ipc"),  # of ipc as ctl, and in app/status alone
     "worker": ("app", "ipc", "net", "config", "log"),
     "master": ("ipc", "net", "config", "log"),
     "ctl": ("ipc",),
@@ -92,12 +92,16 @@ def check_room(prefix: str, room: str | tuple[str, ...], files: list[pathlib.Pat
             if include[1:].startswith(prefix) and not below_src(path).startswith(room)]
 
 
-def check_ctl_knows_the_protocol_alone(files: list[pathlib.Path]) -> list[str]:
-    """Of ipc/, prongctl uses what crosses the control socket and nothing that crosses the fork."""
+def check_clients_know_the_protocol_alone(files: list[pathlib.Path]) -> list[str]:
+    """Of ipc/, prongctl and the status pages use what is said to the master as to any client, and nothing else that
+    crosses the fork; the other applications use nothing of it."""
+    def may(name: str, include: str) -> bool:
+        return include.startswith('"ipc/control') and name.startswith(("ctl/", "app/status/"))
+
     return [f"{below_src(path)}:{number} includes {include}"
-            for path in files if below_src(path).startswith("ctl/")
+            for path in files if below_src(path).startswith(("ctl/", "app/"))
             for number, include in includes(path)
-            if include.startswith('"ipc/') and not include.startswith('"ipc/control')]
+            if include.startswith('"ipc/') and not may(below_src(path), include)]
 
 
 def check_base_makes_no_system_calls(files: list[pathlib.Path]) -> list[str]:
@@ -154,7 +158,8 @@ def main() -> int:
     results |= {f"{prefix} is included only in {room}": check_room(prefix, room, files)
                 for prefix, room in ROOMS.items()}
     results["every folder of src/ is in the table"] = check_folders_known(folders)
-    results["of src/ipc, src/ctl includes the control protocol alone"] = check_ctl_knows_the_protocol_alone(files)
+    results["of src/ipc, src/ctl and src/app/status include the control protocol alone, and the rest of src/app nothing"] = \
+        check_clients_know_the_protocol_alone(files)
     results["src/base makes no system calls"] = check_base_makes_no_system_calls(files)
     results["every header has #pragma once"] = check_pragma_once(files)
     results["fork() stands once, in os/"] = check_fork_stands_once(files)

@@ -242,6 +242,7 @@ class Checker {
   }
 
   void check_app(const EchoConfig& /*app*/, const PoolConfig& /*pool*/, const std::string& /*name*/) {}
+  void check_app(const StatusConfig& /*app*/, const PoolConfig& /*pool*/, const std::string& /*name*/) {}
 
   void check_app(const StaticConfig& app, const PoolConfig& pool, const std::string& name) {
     const Position where = app.root_position.file.empty() ? pool.position : app.root_position;

@@ -198,8 +198,11 @@ struct WsgiConfig {
 // Table `echo`: every byte is sent back.
 struct EchoConfig {};
 
+// Table `status`: what the daemon itself does, for Prometheus, for load balancers and for people.
+struct StatusConfig {};
+
 // What a pool runs. One alternative for each app table.
-using AppConfig = std::variant<StaticConfig, RespondConfig, EchoConfig, ExecConfig, WsgiConfig>;
+using AppConfig = std::variant<StaticConfig, RespondConfig, EchoConfig, ExecConfig, WsgiConfig, StatusConfig>;
 
 // Whether the pool's connections are raw streams: its application sees bytes, and no HTTP is spoken.
 [[nodiscard]] inline bool runs_streams(const AppConfig& app) {
@@ -232,7 +235,8 @@ inline constexpr EnumText<MemoryMeasure, 2> kMemoryMeasureText{
 struct PoolConfig {
   std::string name = {};
   std::vector<ListenerConfig> listen = {};
-  std::optional<std::uint32_t> workers = {};            // nothing: "auto", one for each usable CPU
+  // Nothing: "auto", one for each usable CPU. For a StatusConfig the reader makes it 1.
+  std::optional<std::uint32_t> workers = {};
   Concurrency concurrency = Concurrency::kEvent;        // for a WsgiConfig the reader makes it kThread
   std::uint32_t threads = 4;                            // application threads of one worker, in `thread`
   Duration request_timeout = std::chrono::seconds{60};  // for the application; 0: none. Not in `event`

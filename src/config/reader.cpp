@@ -114,18 +114,21 @@ class Reader {
             R"(a pool needs listen and static, such as: [pool.site] listen = ["127.0.0.1:8080"] static = { root = )"
             R"("/var/www/html" })");
       sort_diagnostics(diagnostics_, config_->sources);
-      choose_concurrency();
+      choose_for_applications();
     }
     return {.config = std::move(config_), .diagnostics = std::move(diagnostics_)};
   }
 
  private:
   // What an application is made for, when nobody says it.
-  void choose_concurrency() {
-    for (PoolConfig& pool : config_->pools)
-      if (std::holds_alternative<WsgiConfig>(pool.app) &&
-          config_->position_of("pool." + pool.name + ".concurrency") == nullptr)
-        pool.concurrency = Concurrency::kThread;
+  void choose_for_applications() {
+    for (PoolConfig& pool : config_->pools) {
+      const auto says = [&](const char* key) {
+        return config_->position_of("pool." + pool.name + "." + key) != nullptr;
+      };
+      if (std::holds_alternative<WsgiConfig>(pool.app) && !says("concurrency")) pool.concurrency = Concurrency::kThread;
+      if (std::holds_alternative<StatusConfig>(pool.app) && !says("workers")) pool.workers = 1;
+    }
   }
 
   void complain(Position position, std::string message, std::string hint = {}) {

@@ -472,6 +472,17 @@ constexpr Section kEcho{
     .defaults = defaults_of<EchoConfig>,
 };
 
+constexpr Section kStatus{
+    .title = "status",
+    .doc =
+        "App table: the pool tells what the daemon does: `/metrics` for Prometheus, `/healthz` and `/readyz`, "
+        "`/status.json`, and a page for people at `/`. Whoever reaches it sees what the workers are at, so let it "
+        "listen "
+        "on loopback or a UNIX socket. It has no keys: `status = {}`. See [metrics](metrics.md).",
+    .keys = {},
+    .defaults = defaults_of<StatusConfig>,
+};
+
 constexpr std::array kStreamKeys{
     Key{.name = "idle_timeout",
         .access = member<&StreamConfig::idle_timeout>(),
@@ -555,7 +566,7 @@ constexpr std::array kPoolKeys{
         .unit = "processes",
         .words = kAutoWorkers,
         .example = "4",
-        .doc = "How many worker processes."},
+        .doc = "How many worker processes. A `status` pool has one when this does not stand there."},
     Key{.name = "concurrency",
         .access = member<&PoolConfig::concurrency>(),
         .doc =
@@ -729,9 +740,15 @@ constexpr std::array kPoolKeys{
         .section = &kWsgiSection,
         .example = R"({ app = "shop.wsgi:application", path = ["/srv/shop"] })",
         .doc = "Run a Python application, see [wsgi](#wsgi)."},
+    Key{.name = "status",
+        .access = alternative<&PoolConfig::app, StatusConfig>(),
+        .presence = Presence::kOneOf,
+        .section = &kStatus,
+        .example = "{}",
+        .doc = "Tell what the daemon does: metrics, health, a page, see [status](#status)."},
 };
 
-constexpr std::array<std::string_view, 2> kLaterPoolKeys{"module", "status"};
+constexpr std::array<std::string_view, 1> kLaterPoolKeys{"module"};
 
 constexpr Section kPool{
     .title = "[pool.NAME]",

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,27 @@ inline constexpr EnumText<ControlVerb, 12> kControlVerbText{{{{ControlVerb::kVer
                                                               {ControlVerb::kReopenLogs, "reopen-logs"},
                                                               {ControlVerb::kConfig, "config"}}}};
 
+// Whether it changes nothing and shows no configuration: what a worker may ask.
+[[nodiscard]] constexpr bool only_looks(ControlVerb verb) {
+  switch (verb) {
+    case ControlVerb::kVersion:
+    case ControlVerb::kStatus:
+    case ControlVerb::kWorkers:
+      return true;
+    case ControlVerb::kReload:
+    case ControlVerb::kStop:
+    case ControlVerb::kScale:
+    case ControlVerb::kRecycle:
+    case ControlVerb::kPause:
+    case ControlVerb::kResume:
+    case ControlVerb::kLogLevel:
+    case ControlVerb::kReopenLogs:
+    case ControlVerb::kConfig:
+      break;
+  }
+  return false;
+}
+
 struct ControlRequest {
   ControlVerb verb = ControlVerb::kVersion;
   std::string pool = {};  // status, workers, reload: this one alone, if it is given; scale and so on: which
@@ -86,6 +108,18 @@ struct DeathReport {
   bool expected = false;  // nothing that somebody must look after
   std::chrono::milliseconds ago{};
 };
+
+// Something that an operator may want to know of later.
+struct EventReport {
+  enum class Kind : std::uint8_t { kDeath, kReload };
+  Kind kind = Kind::kDeath;
+  std::string subject = {};  // "shop/worker[0] gen=1 pid=77"; of a reload: "generation 2"
+  std::string text = {};
+  bool expected = false;  // nothing that somebody must look after; of a reload: it is done
+  std::chrono::milliseconds ago{};
+};
+inline constexpr EnumText<EventReport::Kind, 2> kEventKindText{
+    {{{EventReport::Kind::kDeath, "death"}, {EventReport::Kind::kReload, "reload"}}}};
 
 // What one application thread is at.
 struct ThreadReport {
@@ -133,8 +167,10 @@ struct PoolReport {
   std::uint64_t queued = 0;
   // Of the pool's workers since the daemon was started, over deaths and reloads.
   WorkerTotals served = {};
-  std::uint64_t lost = 0;      // requests that were inside a worker when it died
-  std::uint64_t deaths = 0;    // that were not expected, since the daemon was started
+  std::uint64_t lost = 0;    // requests that were inside a worker when it died
+  std::uint64_t deaths = 0;  // that were not expected, since the daemon was started
+  // All deaths, by cause (docs/metrics.md).
+  std::map<std::string, std::uint64_t> deaths_by_cause = {};
   ProcessReport process = {};  // the sum over its live workers
   std::optional<DeathReport> last_death = {};
 };
@@ -146,10 +182,15 @@ struct DaemonReport {
   std::string state = {};        // starting, serving, reloading, stopping
   std::uint32_t generation = 0;  // the one that serves; 0: none
   std::chrono::milliseconds uptime{};
+  std::chrono::milliseconds time{};     // of this answer, since 1970 (Unix)
+  std::chrono::milliseconds started{};  // when the daemon was, in the same way; does not change with the clock
+  std::uint64_t reloads_done = 0;
+  std::uint64_t reloads_failed = 0;
   std::string last_reload_failure = {};  // empty: the last one was good, or there was none
   ProcessReport process = {};            // of the master
   std::vector<PoolReport> pools = {};
   std::optional<std::vector<WorkerReport>> workers = {};
+  std::vector<EventReport> events = {};  // with the workers: the latest, the newest last
 };
 
 struct ReloadReport {
@@ -173,5 +214,13 @@ using ControlAnswer =
     std::variant<ControlFailure, ControlDone, VersionAnswer, DaemonReport, ReloadReport, ConfigReport>;
 // With its line end. Bytes that are no UTF-8 are replaced.
 [[nodiscard]] std::string to_line(const ControlAnswer& answer);
+// Only the result, without a line end.
+[[nodiscard]] std::string to_json_text(const DaemonReport& report);
+
+// The answer to `status` or `workers`, with its line end or without: for a client that trusts the daemon. The error:
+// what the daemon said, or that the line is no such answer.
+[[nodiscard]] Result<DaemonReport> parse_daemon_report(std::string_view line);
+// The answer to `version`, in the same way.
+[[nodiscard]] Result<VersionAnswer> parse_version_answer(std::string_view line);
 
 }  // namespace prong::ipc

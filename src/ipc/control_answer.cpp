@@ -84,6 +84,14 @@ Json to_json(const DeathReport& death) {
           {"seconds_ago", seconds(death.ago)}};
 }
 
+Json to_json(const EventReport& event) {
+  return {{"kind", kEventKindText.text(event.kind)},
+          {"subject", event.subject},
+          {"text", event.text},
+          {"expected", event.expected},
+          {"seconds_ago", seconds(event.ago)}};
+}
+
 Json to_json(const WorkerReport& worker) {
   Json object{{"pool", worker.pool}, {"slot", worker.slot},   {"generation", worker.generation},
               {"pid", worker.pid},   {"state", worker.state}, {"age_seconds", seconds(worker.age)},
@@ -108,6 +116,7 @@ Json to_json(const PoolReport& pool) {
               {"queued", pool.queued},
               {"lost", pool.lost},
               {"deaths", pool.deaths},
+              {"deaths_by_cause", pool.deaths_by_cause},
               {"last_death", pool.last_death ? to_json(*pool.last_death) : Json{}}};
   append(object, to_json(pool.served));
   append(object, to_json(pool.process));
@@ -130,11 +139,16 @@ Json to_json(const DaemonReport& daemon) {
               {"pid", daemon.pid},
               {"state", daemon.state},
               {"generation", daemon.generation},
+              {"time", seconds(daemon.time)},
+              {"started", seconds(daemon.started)},
               {"uptime_seconds", seconds(daemon.uptime)},
+              {"reloads", {{"done", daemon.reloads_done}, {"failed", daemon.reloads_failed}}},
               {"last_reload_failure", daemon.last_reload_failure}};
   append(object, to_json(daemon.process));
   object["pools"] = to_list(daemon.pools);
-  if (daemon.workers) object["workers"] = to_list(*daemon.workers);
+  if (!daemon.workers) return object;
+  object["workers"] = to_list(*daemon.workers);
+  object["events"] = to_list(daemon.events);
   return object;
 }
 
@@ -157,11 +171,19 @@ Json answer_object(const Answer& answer) {
   return {{"version", kControlVersion}, {"ok", true}, {"result", to_json(answer)}};
 }
 
+std::string text_of(const Json& object) {
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string to_line(const ControlAnswer& answer) {
   const Json object = std::visit([](const auto& of) { return answer_object(of); }, answer);
-  return object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+  return text_of(object) + '\n';
+}
+
+std::string to_json_text(const DaemonReport& report) {
+  return text_of(to_json(report));
 }
 
 }  // namespace prong::ipc

@@ -47,6 +47,14 @@ void Histogram::merge(const Histogram& other) {
   sum_ = saturating_sum(sum_, other.sum_);
 }
 
+void Histogram::add(std::size_t bucket, std::uint64_t count) {
+  counts_.at(bucket) = saturating_sum(counts_.at(bucket), count);
+}
+
+void Histogram::add_sum(std::chrono::microseconds sum) {
+  sum_ = saturating_sum(sum_, static_cast<std::uint64_t>(std::max<std::int64_t>(0, sum.count())));
+}
+
 std::uint64_t Histogram::count() const {
   return std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0}, saturating_sum);
 }

@@ -42,6 +42,9 @@ class Histogram {
   [[nodiscard]] static Histogram of(const HistogramCells& cells);
 
   void merge(const Histogram& other);
+  // For whoever reads one from elsewhere: so many more in that bucket, which is below kBuckets; and their sum.
+  void add(std::size_t bucket, std::uint64_t count);
+  void add_sum(std::chrono::microseconds sum);
   // How many durations there are.
   [[nodiscard]] std::uint64_t count() const;
   [[nodiscard]] std::uint64_t count(std::size_t bucket) const { return counts_.at(bucket); }

@@ -52,12 +52,15 @@ struct Inheritance {
   int launcher_fd = -1;
   // Of pools that serve themselves: the worker's own memory, for Scoreboard::open(). -1: it has a cell.
   int scoreboard_fd = -1;
+  // Of a pool that shows the daemon's status: a connection to the control server, for verbs that change nothing
+  // (ipc/control_link.hpp). -1: none. It does not cross an exec.
+  int control_fd = -1;
   // Of pools that run programs: its cell, in the mapping that a fork inherits.
   WorkerCell* cell = nullptr;
 };
 
 // What crosses an exec: of the inheritance all but what child_setup has done already (the identity, the limits) and
-// what does not survive (`cell`), and what a fork would have copied.
+// what does not survive (`cell`) or is never needed there (`control_fd`), and what a fork would have copied.
 struct ExecRecord {
   Inheritance inheritance;
   std::string config;  // of the pool, as TOML (config/print.hpp)

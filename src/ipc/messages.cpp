@@ -71,6 +71,8 @@ std::optional<Message> decode_body(Tag tag, Reader& reader) {
       return StartFailed{.reason = reader.text()};
     case Tag::kRetiring:
       return Retiring{.reason = reader.text()};
+    case Tag::kStuck:
+      return Stuck{.reason = reader.text()};
     case Tag::kWantsToRetire:
       return WantsToRetire{.reason = reader.text()};
     case Tag::kReloadWanted:
@@ -108,6 +110,7 @@ struct Encoder {
     return Writer{Tag::kStartFailed}.text(m.reason).take();
   }
   std::vector<std::byte> operator()(const Retiring& m) const { return Writer{Tag::kRetiring}.text(m.reason).take(); }
+  std::vector<std::byte> operator()(const Stuck& m) const { return Writer{Tag::kStuck}.text(m.reason).take(); }
   std::vector<std::byte> operator()(const WantsToRetire& m) const {
     return Writer{Tag::kWantsToRetire}.text(m.reason).take();
   }

@@ -33,6 +33,12 @@ struct Retiring {
   bool operator==(const Retiring&) const = default;
 };
 
+// Worker to master: it drains, because a request overran request_timeout and its thread is lost.
+struct Stuck {
+  std::string reason;
+  bool operator==(const Stuck&) const = default;
+};
+
 // Worker to master: it has reached a limit of its pool (max_requests, ...) and wants to be replaced. It goes on serving
 // until Stop.
 struct WantsToRetire {
@@ -103,8 +109,8 @@ struct LogLevelChanged {
   bool operator==(const LogLevelChanged&) const = default;
 };
 
-using Message = std::variant<Ready, StartFailed, Retiring, WantsToRetire, ReloadWanted, LetGo, Taken, Executing, Serve,
-                             Hold, Proceed, Stop, LogReopened, AccessLogReopened, LogLevelChanged>;
+using Message = std::variant<Ready, StartFailed, Retiring, Stuck, WantsToRetire, ReloadWanted, LetGo, Taken, Executing,
+                             Serve, Hold, Proceed, Stop, LogReopened, AccessLogReopened, LogLevelChanged>;
 
 // Longer texts are cut by encode().
 inline constexpr std::size_t kLargestText = 4096;

@@ -26,6 +26,7 @@ enum class Tag : std::uint8_t {
   kReloadWanted,
   kLogLevelChanged,
   kHold,
+  kStuck,
 };
 
 }  // namespace prong::ipc

@@ -34,6 +34,9 @@ std::string_view app_name(const config::ExecConfig& /*app*/) {
 std::string_view app_name(const config::WsgiConfig& /*app*/) {
   return "wsgi";
 }
+std::string_view app_name(const config::StatusConfig& /*app*/) {
+  return "status";
+}
 
 // The one that serves first, then from the newest on.
 std::vector<const Generation*> in_order(const Supervisor& supervisor) {
@@ -70,12 +73,12 @@ void count(const Generation& generation, const Slot& slot, ipc::PoolReport& repo
   }
 }
 
-std::optional<ipc::DeathReport> last_death(const PoolHistory* history, os::TimePoint now) {
-  if (history == nullptr) return std::nullopt;
-  return ipc::DeathReport{.worker = history->last_worker,
-                          .text = history->last_text,
-                          .expected = history->last_expected,
-                          .ago = duration_cast<milliseconds>(now - history->last_at)};
+std::optional<ipc::DeathReport> report_of(const std::optional<DeathNote>& death, os::TimePoint now) {
+  if (!death) return std::nullopt;
+  return ipc::DeathReport{.worker = death->worker,
+                          .text = death->text,
+                          .expected = death->expected,
+                          .ago = duration_cast<milliseconds>(now - death->at)};
 }
 
 ipc::ProcessReport process_of(pid_t pid) {
@@ -94,7 +97,6 @@ void add_process(const Slot& slot, ipc::ProcessReport& sum) {
 
 ipc::PoolReport begin_report(const Supervisor& supervisor, const Generation& generation, const Pool& pool,
                              const net::ListenerSet& listeners, os::TimePoint now) {
-  const PoolHistory* const history = supervisor.history_of(pool.config->name);
   const PoolTotals totals = supervisor.totals(pool.config->name, now);
   ipc::PoolReport report{
       .name = pool.config->name,
@@ -104,8 +106,9 @@ ipc::PoolReport begin_report(const Supervisor& supervisor, const Generation& gen
       .paused = supervisor.is_paused(pool.config->name),
       .served = totals.served,
       .lost = totals.lost_requests,
-      .deaths = history != nullptr ? history->deaths : 0,
-      .last_death = last_death(history, now)};
+      .deaths = totals.unexpected_deaths,
+      .deaths_by_cause = totals.deaths_by_cause,
+      .last_death = report_of(totals.last_death, now)};
   for (const std::string& address : pool.listeners) {
     const net::Listener* const listener = listeners.find(address);
     report.listeners.push_back(listener != nullptr ? listener->bound_text() : address);
@@ -186,6 +189,17 @@ std::vector<ipc::WorkerReport> report_workers(const Supervisor& supervisor, cons
     }
   }
   std::ranges::stable_sort(reports, {}, &ipc::WorkerReport::pool);
+  return reports;
+}
+
+std::vector<ipc::EventReport> report_events(const EventList& list, os::TimePoint now) {
+  std::vector<ipc::EventReport> reports;
+  for (const Event& event : list.events())
+    reports.push_back({.kind = event.kind,
+                       .subject = event.subject,
+                       .text = event.text,
+                       .expected = event.expected,
+                       .ago = duration_cast<milliseconds>(now - event.at)});
   return reports;
 }
 

@@ -21,6 +21,9 @@ namespace prong::master {
 [[nodiscard]] std::vector<ipc::WorkerReport> report_workers(const Supervisor& supervisor, const std::string& only,
                                                             os::TimePoint now);
 
+// The newest last.
+[[nodiscard]] std::vector<ipc::EventReport> report_events(const EventList& list, os::TimePoint now);
+
 // Of the master itself.
 [[nodiscard]] ipc::ProcessReport report_process();
 

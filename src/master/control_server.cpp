@@ -180,6 +180,17 @@ void ControlServer::admit(os::UniqueFd fd, os::TimePoint now) {
     return refuse(refusal({.message = "too many clients wait for answers", .hint = "raise control.max_clients"}));
   Client client;
   client.by = std::move(*by);
+  add(std::move(fd), std::move(client), now);
+}
+
+void ControlServer::admit_worker(os::UniqueFd fd, std::string by, os::TimePoint now) {
+  Client client;
+  client.by = std::move(by);
+  client.may = May::kLook;
+  add(std::move(fd), std::move(client), now);
+}
+
+void ControlServer::add(os::UniqueFd fd, Client client, os::TimePoint now) {
   client.since = now;
   client.watched_for = EPOLLIN;
   const ClientId id = ++last_client_;
@@ -190,10 +201,12 @@ void ControlServer::admit(os::UniqueFd fd, os::TimePoint now) {
 
 // False when all clients that there may be wait for something that takes its time.
 bool ControlServer::make_room() {
-  if (clients_.size() < config_.max_clients) return true;
+  const auto counted =
+      std::ranges::count_if(clients_, [](const auto& client) { return client.second.may == May::kAll; });
+  if (static_cast<std::size_t>(counted) < config_.max_clients) return true;
   auto oldest = clients_.end();
   for (auto client = clients_.begin(); client != clients_.end(); ++client)
-    if (!client->second.held && (oldest == clients_.end() || client->second.since < oldest->second.since))
+    if (!client->second.may_stay() && (oldest == clients_.end() || client->second.since < oldest->second.since))
       oldest = client;
   if (oldest == clients_.end()) return false;
   drop(oldest);
@@ -217,7 +230,7 @@ void ControlServer::take_line(Clients::iterator client, os::TimePoint now) {
   if (from.asked || !from.output.empty() || from.ends_after_answer) return;
   const std::size_t end = from.input.find('\n');
   if (end != std::string::npos && end <= config_.max_line.bytes) {
-    requests_.push_back({.client = client->first, .line = from.input.substr(0, end), .by = from.by});
+    requests_.push_back({.client = client->first, .line = from.input.substr(0, end), .by = from.by, .may = from.may});
     from.input.erase(0, end + 1);
     from.asked = true;
     from.since = now;
@@ -294,7 +307,7 @@ void ControlServer::handle_deadlines(os::TimePoint now) {
   }
   for (auto client = clients_.begin(); client != clients_.end();) {
     const auto current = client++;
-    if (!current->second.held && current->second.since + config_.idle_timeout <= now) drop(current);
+    if (!current->second.may_stay() && current->second.since + config_.idle_timeout <= now) drop(current);
   }
 }
 
@@ -302,7 +315,7 @@ std::optional<os::TimePoint> ControlServer::next_deadline() const {
   if (!requests_.empty()) return os::TimePoint{};  // they are for this very moment
   std::optional<os::TimePoint> nearest = accept_again_;
   for (const auto& [id, client] : clients_)
-    if (const auto due = client.since + config_.idle_timeout; !client.held && (!nearest || due < *nearest))
+    if (const auto due = client.since + config_.idle_timeout; !client.may_stay() && (!nearest || due < *nearest))
       nearest = due;
   return nearest;
 }

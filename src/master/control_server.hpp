@@ -45,12 +45,19 @@ class ControlServer {
   void handle_deadlines(os::TimePoint now);
   [[nodiscard]] std::optional<os::TimePoint> next_deadline() const;
 
+  // What a client may ask for: anything, or only what changes nothing (ipc::only_looks()).
+  enum class May : std::uint8_t { kAll, kLook };
+  // A worker that has the other end of this socket pair asks over it, until it closes it. It is not counted in
+  // max_clients and makes room for nobody, is not cut however long it is silent, and may only look.
+  void admit_worker(os::UniqueFd fd, std::string by, os::TimePoint now);
+
   using ClientId = std::uint64_t;  // never used twice
   // A whole line of a client, which is not read from again until it was answered.
   struct Request {
     ClientId client = 0;
     std::string line;
     std::string by;  // "prongctl of pid 77 uid 0", for the log
+    May may = May::kAll;
   };
   [[nodiscard]] std::optional<Request> take_request();
   // `line` has its line end. A client that has gone needs none. Ends hold().
@@ -72,8 +79,11 @@ class ControlServer {
     bool ended = false;  // it will send no more
     bool ends_after_answer = false;
     bool held = false;
+    May may = May::kAll;
     std::uint32_t watched_for = 0;
     os::TimePoint since;  // the last thing that it did as it should
+
+    [[nodiscard]] bool may_stay() const { return held || may == May::kLook; }
   };
   using Clients = std::map<ClientId, Client>;
 
@@ -92,6 +102,7 @@ class ControlServer {
   void stop_listening();
   void accept_clients(os::TimePoint now);
   void admit(os::UniqueFd fd, os::TimePoint now);
+  void add(os::UniqueFd fd, Client client, os::TimePoint now);
   [[nodiscard]] Result<std::string> identify(int fd) const;
   [[nodiscard]] bool make_room();
   void read_from(Clients::iterator client, os::TimePoint now);

@@ -59,6 +59,7 @@ struct Slot {
   ipc::Channel channel;
   std::optional<ipc::Scoreboard> scoreboard;  // of a worker that serves itself
   ipc::WorkerCell* cell = nullptr;            // of one that becomes a program: in the pool's pages
+  os::UniqueFd asking;  // of a status pool: from the fork until it is handed on (Supervisor::take_askers())
   os::TimePoint forked_at;
   std::optional<os::TimePoint> ready_at;
   StopPlan stop_plan;
@@ -70,6 +71,7 @@ struct Slot {
   std::string killed_because;
   std::string start_failure;
   std::string retired_because;
+  Departure departure = Departure::kNone;
   Retirement retirement = Retirement::kNone;
   std::uint64_t asked_to_retire = 0;  // the order among those that want to retire
   std::string retirement_reason;
@@ -114,15 +116,6 @@ struct Pool {
   // Connections refused by max_per_address: when it was logged last, and how many were not since.
   std::optional<os::TimePoint> refusal_logged;
   std::uint32_t refusals_untold = 0;
-};
-
-// What is remembered of a pool's dead workers, over all generations.
-struct PoolHistory {
-  std::uint64_t deaths = 0;  // that were errors
-  std::string last_worker;   // as the log names it
-  std::string last_text;     // its obituary
-  bool last_expected = false;
-  os::TimePoint last_at;
 };
 
 // Of a pool whose workers become the user's program; null when they are workers to the end.

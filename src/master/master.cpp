@@ -1,6 +1,7 @@
 #include "master/master.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -252,6 +253,12 @@ void Master::reconcile() {
   supervisor_.reconcile(now_);
   // The end of a raising changes what should run, so it is compared once more before the loop waits.
   if (raising_ != nullptr && finish_raising()) supervisor_.reconcile(now_);
+  admit_status_workers();
+}
+
+void Master::admit_status_workers() {
+  for (Supervisor::Asker& asker : supervisor_.take_askers())
+    control_.admit_worker(std::move(asker.fd), std::move(asker.name), now_);
 }
 
 void Master::begin_reload() {
@@ -307,6 +314,12 @@ void Master::commit() {
     else
       log::info("reload of pool {} done: {}; its workers of before drain", raising_plan_.only, summary);
     last_reload_.clear();
+    supervisor_.events().note_reload(
+        {.subject = fmt::format("generation {}", serving_->number),
+         .text = fmt::format("reload asked by {}: {}", reload_by_,
+                             changes.empty() ? "nothing has changed" : fmt::format("{}", fmt::join(changes, "; "))),
+         .expected = true,
+         .at = now_});
     manager_.ready(summary);
     return tell_verdict(ipc::ReloadReport{.generation = serving_->number, .changes = std::move(changes)});
   }
@@ -324,6 +337,10 @@ void Master::roll_back(std::string_view reason, std::vector<std::string> details
   (void)listeners_.retain_only(kept);
   log::error(MessageCode::kReloadFailed, "reload failed: {}; generation {} goes on", reason, serving_->number);
   last_reload_ = reason;
+  supervisor_.events().note_reload(
+      {.subject = fmt::format("generation {}", serving_->number),
+       .text = fmt::format("goes on: the reload asked by {} failed: {}", reload_by_, reason),
+       .at = now_});
   manager_.ready(status_line());
   if (details.empty()) details.emplace_back(reason);
   tell_verdict(ipc::ControlFailure{

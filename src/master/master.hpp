@@ -2,6 +2,7 @@
 // them. Single-threaded; never blocks but on files while it reads a configuration; runs no foreign code.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +49,7 @@ class Master {
   [[nodiscard]] std::optional<PrepareError> prepare_control(const Planned& planned);
   [[nodiscard]] bool turn();
   void collect_facts();
+  void admit_status_workers();
   void handle_signal(const os::ReceivedSignal& received);
   void ask_for_stop(const std::string& by);
   // Of everything, or of one pool.
@@ -66,6 +68,8 @@ class Master {
 
   // The verbs of the control socket (master_control.cpp). Nothing: the answer comes later.
   void answer_control_clients();
+  [[nodiscard]] std::optional<ipc::ControlAnswer> try_to_carry_out(const ControlServer::Request& from,
+                                                                   const ipc::ControlRequest& request);
   [[nodiscard]] std::optional<ipc::ControlAnswer> carry_out(const ControlServer::Request& from,
                                                             const ipc::ControlRequest& request);
   [[nodiscard]] ipc::ControlAnswer report(const ipc::ControlRequest& request) const;
@@ -101,6 +105,7 @@ class Master {
   ControlServer control_;
   os::TimePoint now_;
   os::TimePoint started_;
+  std::chrono::system_clock::time_point started_at_ = std::chrono::system_clock::now();  // for people and metrics
 
   Generation* serving_ = nullptr;  // owned by supervisor_
   Generation* raising_ = nullptr;  // owned by supervisor_

@@ -23,6 +23,10 @@ namespace {
 constexpr int kMostRequests = 8;
 constexpr std::size_t kMostShown = 64;  // of a name that a client wrote
 
+std::chrono::milliseconds since_1970(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
+}
+
 ipc::ControlFailure failed(Error error) {
   return {.error = std::move(error), .details = {}};
 }
@@ -34,11 +38,19 @@ void Master::answer_control_clients() {
     const auto from = control_.take_request();
     if (!from) return;
     const auto request = ipc::parse_control_request(from->line);
-    const auto answer = request ? carry_out(*from, *request) : ipc::ControlAnswer{failed(request.error())};
+    const auto answer = request ? try_to_carry_out(*from, *request) : ipc::ControlAnswer{failed(request.error())};
     if (answer) control_.answer(from->client, ipc::to_line(*answer), now_);
     // It waits for the end of its connection, which is that of the daemon.
     if (request && request->verb == ipc::ControlVerb::kStop) control_.hold(from->client);
   }
+}
+
+std::optional<ipc::ControlAnswer> Master::try_to_carry_out(const ControlServer::Request& from,
+                                                           const ipc::ControlRequest& request) {
+  if (from.may == ControlServer::May::kLook && !ipc::only_looks(request.verb))
+    return failed({.message = fmt::format("this connection is there to look, and not for the verb \"{}\"",
+                                          ipc::kControlVerbText.text(request.verb))});
+  return carry_out(from, request);
 }
 
 std::optional<ipc::ControlAnswer> Master::carry_out(const ControlServer::Request& from,
@@ -79,6 +91,10 @@ ipc::ControlAnswer Master::report(const ipc::ControlRequest& request) const {
                            .state = "serving",
                            .generation = serving_ != nullptr ? serving_->number : 0,
                            .uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - started_),
+                           .time = since_1970(std::chrono::system_clock::now()),
+                           .started = since_1970(started_at_),
+                           .reloads_done = supervisor_.events().reloads_done(),
+                           .reloads_failed = supervisor_.events().reloads_failed(),
                            .last_reload_failure = last_reload_,
                            .process = report_process(),
                            .pools = report_pools(supervisor_, listeners_, request.pool, now_)};
@@ -89,7 +105,9 @@ ipc::ControlAnswer Master::report(const ipc::ControlRequest& request) const {
   else if (raising_ != nullptr)
     daemon.state = "reloading";
   if (!request.pool.empty() && daemon.pools.empty()) return failed(no_such_pool(request.pool));
-  if (request.verb == ipc::ControlVerb::kWorkers) daemon.workers = report_workers(supervisor_, request.pool, now_);
+  if (request.verb != ipc::ControlVerb::kWorkers) return daemon;
+  daemon.workers = report_workers(supervisor_, request.pool, now_);
+  daemon.events = report_events(supervisor_.events(), now_);
   return daemon;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/units.hpp"
+#include "os/signals.hpp"
 
 namespace prong::master {
 namespace {
@@ -127,11 +128,52 @@ MessageCode code_of(const Death& death) {
   return is_crash(death.status.code) ? MessageCode::kWorkerCrashed : MessageCode::kWorkerEndedBySignal;
 }
 
+std::string_view word_of(Departure departure) {
+  switch (departure) {
+    case Departure::kNone:
+      return {};
+    case Departure::kStop:
+      return "stop";
+    case Departure::kReload:
+      return "reload";
+    case Departure::kRecycle:
+      return "recycle";
+    case Departure::kScale:
+      return "scale";
+    case Departure::kTerminated:
+      return "terminated";
+    case Departure::kRequestTimeout:
+      break;
+  }
+  return "request_timeout";
+}
+
+// Of what the master kills workers for.
+std::string_view word_of(MessageCode killed_code) {
+  if (killed_code == MessageCode::kWorkerStartTooSlow) return "start_timeout";
+  if (killed_code == MessageCode::kWorkerStopTooSlow) return "graceful_timeout";
+  if (killed_code == MessageCode::kWorkerLost) return "channel";
+  return "deadline";
+}
+
+std::string cause_word(const Death& death, bool expected) {
+  // Whatever ended it then: it is a request that never came back.
+  if (death.departure == Departure::kRequestTimeout) return std::string{word_of(death.departure)};
+  if (!death.killed_because.empty()) return std::string{word_of(death.killed_code)};
+  if (!death.start_failure.empty()) return "start_failed";
+  if (expected && death.departure != Departure::kNone) return std::string{word_of(death.departure)};
+  if (expected) return "finished";
+  if (death.status.signalled) return std::string{os::signal_name(death.status.code)};
+  return fmt::format("exit_{}", death.status.code);
+}
+
 }  // namespace
 
 Obituary write_obituary(const Death& death) {
   Obituary obituary;
-  if (!is_expected(death)) obituary.code = code_of(death);
+  const bool expected = is_expected(death);
+  if (!expected) obituary.code = code_of(death);
+  obituary.cause = cause_word(death, expected);
   obituary.text = life_of(death);
   if (const std::string calls = last_calls(death); !calls.empty()) obituary.text += fmt::format("; {}", calls);
   if (const std::string cause = cause_of(death); !cause.empty()) obituary.text += fmt::format("; {}", cause);

@@ -19,6 +19,17 @@ namespace prong::master {
 // What the worker had become. kConnection: the program for one connection; kListener: one that accepts by itself.
 enum class ProgramKind : std::uint8_t { kNone, kConnection, kListener };
 
+// What a worker was to leave for.
+enum class Departure : std::uint8_t {
+  kNone,            // nobody wanted it to
+  kStop,            // the daemon stops
+  kReload,          // another generation serves, or the one that it was for has failed
+  kRecycle,         // it has reached a limit of its pool, or an operator wants a fresh one
+  kScale,           // fewer workers are wanted
+  kTerminated,      // somebody else than the master told it so
+  kRequestTimeout,  // a request overran request_timeout
+};
+
 struct Death {
   SlotState state = SlotState::kServing;  // in which it died
   os::ExitStatus status;
@@ -38,12 +49,15 @@ struct Death {
   // What its application threads were at, in their order (ipc::read_threads()), when it was reaped: at `now`.
   std::vector<std::optional<ipc::ThreadReading>> threads = {};
   os::TimePoint now = {};
+  Departure departure = Departure::kNone;
 };
 
 // Expected deaths are told as information and have no code, signals and failures are errors.
 struct Obituary {
   std::optional<MessageCode> code;
   std::string text;
+  // In one word, for counting (docs/metrics.md): "reload", "SIGSEGV", "exit_1", ... At most some hundred.
+  std::string cause;
   [[nodiscard]] bool is_expected() const { return !code; }
 };
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace prong::master {
 
 void PoolTotals::add_live(const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived) {
@@ -12,10 +15,13 @@ void PoolTotals::add_live(const ipc::WorkerTotals& worker, std::chrono::nanoseco
 }
 
 void PoolBook::bury(const std::string& pool, const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived,
-                    DeathWas death) {
+                    DeathNote death) {
   PoolTotals& totals = pools_[pool];
   ++totals.workers;
-  if (death == DeathWas::kUnexpected) ++totals.unexpected_deaths;
+  ++totals.deaths_by_cause[death.cause];
+  if (!death.expected) ++totals.unexpected_deaths;
+  // Expected ones are many (each reload, each program), and hide what somebody is looking for.
+  if (!death.expected || totals.unexpected_deaths == 0) totals.last_death = std::move(death);
   if (!ipc::is_plausible(worker, lived)) {
     ++totals.overwritten;
     return;
@@ -23,6 +29,8 @@ void PoolBook::bury(const std::string& pool, const ipc::WorkerTotals& worker, st
   ipc::WorkerTotals last = worker;
   last.counts.open_connections = 0;
   totals.lost_requests += last.counts.inside();
+  // Those are not under way any more.
+  last.counts.begun = std::min(last.counts.begun, last.counts.requests);
   totals.served.merge(last);
 }
 

@@ -5,11 +5,22 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "ipc/worker_reading.hpp"
+#include "os/clock.hpp"
 
 namespace prong::master {
+
+// What is kept of one death.
+struct DeathNote {
+  std::string worker;  // as the log names it
+  std::string text;    // its obituary
+  std::string cause;   // in one word
+  bool expected = false;
+  os::TimePoint at;
+};
 
 struct PoolTotals {
   // Of dead workers alone in PoolBook; of live ones too in what Supervisor::totals() gives. `open_connections` is of
@@ -20,6 +31,9 @@ struct PoolTotals {
   std::uint64_t lost_requests = 0;      // that had begun in a worker and were not over when it died
   // Workers that had overwritten their numbers with what cannot be: they are not in `served`.
   std::uint64_t overwritten = 0;
+  std::map<std::string, std::uint64_t> deaths_by_cause;
+  // The last one that somebody must look after; as long as there was none: the last one.
+  std::optional<DeathNote> last_death;
 
   // What the live worker has done so far. It has lived that long.
   void add_live(const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived);
@@ -27,13 +41,11 @@ struct PoolTotals {
   [[nodiscard]] std::string text() const;
 };
 
-enum class DeathWas : std::uint8_t { kExpected, kUnexpected };
-
 // A pool that is in no configuration any more keeps its numbers until it comes back, or the daemon ends.
 class PoolBook {
  public:
   // A worker of that pool is dead.
-  void bury(const std::string& pool, const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived, DeathWas death);
+  void bury(const std::string& pool, const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived, DeathNote death);
   // Of its dead workers; of a pool that had none: nothing but zeros.
   [[nodiscard]] PoolTotals of(const std::string& pool) const;
   [[nodiscard]] const std::map<std::string, PoolTotals>& pools() const { return pools_; }

@@ -197,6 +197,7 @@ void Supervisor::release(Slot& slot) {
   slot.channel.close();
   slot.scoreboard.reset();
   slot.cell = nullptr;
+  slot.asking.reset();
   slot.ready_at.reset();
   slot.stop_plan = {};
   slot.stop_step = 0;
@@ -206,6 +207,7 @@ void Supervisor::release(Slot& slot) {
   slot.killed_because.clear();
   slot.start_failure.clear();
   slot.retired_because.clear();
+  slot.departure = Departure::kNone;
   slot.retirement = Retirement::kNone;
   slot.retirement_reason.clear();
   slot.told_that_it_stays = false;
@@ -295,9 +297,9 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
     // What the launcher has found good is not so any more: the next spare looks again.
     if (slot.serves_already) end_launcher(*place.pool);
   } else if (const auto* retiring = std::get_if<ipc::Retiring>(&message)) {
-    slot.retired_because = escaped(retiring->reason, ipc::kLargestText, Quotes::kKeep);
-    log::write(log::Plain::kInfo, subject(place), fmt::format("drains: {}", slot.retired_because));
-    apply(place, SlotEvent::kWantDown, {}, now);
+    note_leaving(place, retiring->reason, Departure::kTerminated, now);
+  } else if (const auto* stuck = std::get_if<ipc::Stuck>(&message)) {
+    note_leaving(place, stuck->reason, Departure::kRequestTimeout, now);
   } else if (const auto* wish = std::get_if<ipc::WantsToRetire>(&message)) {
     if (note_wish(slot, escaped(wish->reason, ipc::kLargestText, Quotes::kKeep), ++last_asked_))
       log::write(log::Plain::kInfo, subject(place), fmt::format("wants to retire: {}", slot.retirement_reason));
@@ -310,6 +312,14 @@ void Supervisor::handle_message(const Place& place, const ipc::Message& message,
   }
   if (std::holds_alternative<ipc::LetGo>(message)) slot.let_go_due.reset();
   // The other messages go from the master to a worker; one that comes back means nothing.
+}
+
+// It drains by itself.
+void Supervisor::note_leaving(const Place& place, const std::string& reason, Departure departure, os::TimePoint now) {
+  place.slot->retired_because = escaped(reason, ipc::kLargestText, Quotes::kKeep);
+  place.slot->departure = departure;
+  log::write(log::Plain::kInfo, subject(place), fmt::format("drains: {}", place.slot->retired_because));
+  apply(place, SlotEvent::kWantDown, {}, now);
 }
 
 // Untrusted: only whose pool says so may ask. Workers of a generation that retires see the changes that its successor
@@ -351,15 +361,14 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
                     .asked_by = slot.program.asked_by,
                     .python_stack = log_python_stack(place),
                     .threads = threads_of(slot, now),
-                    .now = now};
+                    .now = now,
+                    .departure = departure_of(place)};
   const Obituary obituary = write_obituary(death);
-  book_.bury(place.pool->config->name, did, lived,
-             obituary.is_expected() ? DeathWas::kExpected : DeathWas::kUnexpected);
   if (obituary.code)
     log::write(log::Coded::kError, *obituary.code, subject(place), obituary.text);
   else
     log::write(log::Plain::kInfo, subject(place), obituary.text);
-  note_death(place, obituary, now);
+  note_death(place, obituary, did, now);
   const bool was_stopping = !slot.stop_plan.steps.empty();
   if (!was_stopping) {
     const LifeFacts facts = life_facts(slot, now);
@@ -434,12 +443,6 @@ void Supervisor::reconcile(os::TimePoint now) {
     return std::ranges::none_of(generations_, [&](const auto& generation) {
       return std::ranges::find(generation->config->pools, name, &config::PoolConfig::name) !=
              generation->config->pools.end();
-    });
-  });
-  std::erase_if(histories_, [this](const auto& entry) {
-    return std::ranges::none_of(generations_, [&](const auto& generation) {
-      return std::ranges::any_of(generation->config->pools,
-                                 [&](const config::PoolConfig& pool) { return pool.name == entry.first; });
     });
   });
 }
@@ -601,21 +604,30 @@ void Supervisor::tell_serving_workers(const std::string& pool, const ipc::Messag
   }
 }
 
-void Supervisor::note_death(const Place& place, const Obituary& obituary, os::TimePoint now) {
-  PoolHistory& history = histories_[place.pool->config->name];
-  const bool expected = obituary.is_expected();
-  if (!expected) ++history.deaths;
-  // Expected ones are many (each reload, each program), and hide what somebody is looking for.
-  if (expected && history.deaths > 0) return;
-  history.last_worker = subject(place).text();
-  history.last_text = obituary.text;
-  history.last_expected = expected;
-  history.last_at = now;
+Departure Supervisor::departure_of(const Place& place) {
+  const Slot& slot = *place.slot;
+  if (slot.departure != Departure::kNone) return slot.departure;
+  if (slot.retirement == Retirement::kReplacing && slot.state != SlotState::kServing) return Departure::kRecycle;
+  if (place.generation->phase == GenerationPhase::kRetiring)
+    return place.generation->replaced ? Departure::kReload : Departure::kStop;
+  const bool leaves = slot.state == SlotState::kDraining || slot.state == SlotState::kKilling;
+  return leaves ? Departure::kScale : Departure::kNone;
 }
 
-const PoolHistory* Supervisor::history_of(const std::string& pool) const {
-  const auto found = histories_.find(pool);
-  return found == histories_.end() ? nullptr : &found->second;
+void Supervisor::note_death(const Place& place, const Obituary& obituary, const ipc::WorkerTotals& did,
+                            os::TimePoint now) {
+  const bool expected = obituary.is_expected();
+  DeathNote note{
+      .worker = subject(place).text(), .text = obituary.text, .cause = obituary.cause, .expected = expected, .at = now};
+  // Each connection of such a pool ends a worker.
+  const bool routine = expected && place.slot->program.kind == ProgramKind::kConnection;
+  if (!routine)
+    events_.note({.kind = ipc::EventReport::Kind::kDeath,
+                  .subject = note.worker,
+                  .text = note.text,
+                  .expected = expected,
+                  .at = now});
+  book_.bury(place.pool->config->name, did, now - place.slot->forked_at, std::move(note));
 }
 
 void Supervisor::announce_log(int fd) {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -17,6 +16,7 @@
 #include "ipc/inheritance.hpp"
 #include "master/access_logs.hpp"
 #include "master/config_plan.hpp"
+#include "master/event_list.hpp"
 #include "master/generation.hpp"
 #include "master/pool_totals.hpp"
 #include "net/listener_set.hpp"
@@ -78,6 +78,13 @@ class Supervisor {
   [[nodiscard]] bool is_empty() const { return generations_.empty(); }
   // Who of the workers has asked for a reload since the last call, and why: "shop/worker[0]: shop/wsgi.py changed".
   [[nodiscard]] std::optional<std::string> take_reload_wish() { return std::exchange(reload_wish_, std::nullopt); }
+  // A worker of a status pool was forked: the master's end of the connection over which it asks, and its name.
+  struct Asker {
+    os::UniqueFd fd;
+    std::string name;
+  };
+  // Since the last call.
+  [[nodiscard]] std::vector<Asker> take_askers() { return std::exchange(askers_, {}); }
   // What all workers of that name's pools have done, in all generations, dead or alive. Reads every live scoreboard.
   [[nodiscard]] PoolTotals totals(const std::string& pool, os::TimePoint now) const;
   // Of pools that had workers which are dead by now.
@@ -100,8 +107,9 @@ class Supervisor {
   // For reports.
   [[nodiscard]] const std::vector<std::unique_ptr<Generation>>& generations() const { return generations_; }
   [[nodiscard]] std::uint32_t wanted(const Generation& generation, const Pool& pool) const;
-  // Of all pools of this name; nothing when none of their workers has died.
-  [[nodiscard]] const PoolHistory* history_of(const std::string& pool) const;
+  // The latest deaths and reloads.
+  [[nodiscard]] EventList& events() { return events_; }
+  [[nodiscard]] const EventList& events() const { return events_; }
   // Sends the reopened log file to all workers.
   void announce_log(int fd);
   void announce_log_level(log::Level level);
@@ -140,14 +148,17 @@ class Supervisor {
     ipc::Channel channel;
     os::UniqueFd program_end;  // of the pipe; invalid without a program
     os::UniqueFd counters;     // of its scoreboard; invalid with a program
+    os::UniqueFd asking;       // of its connection to the control server; invalid but in status pools
   };
+  [[nodiscard]] static Result<os::UniqueFd> open_asking_ends(const Place& place, ipc::Inheritance& inheritance);
   // The master's ends go to the slot. What the worker needs to know of its own stands in the inheritance.
   [[nodiscard]] Result<WorkerEnds> open_ends(const Place& place, ipc::Inheritance& inheritance);
   // What all workers of a pool inherit.
   [[nodiscard]] ipc::Inheritance inheritance_of(const Pool& pool) const;
   [[nodiscard]] Result<pid_t> make_worker(const Place& place, os::TimePoint now);
   [[nodiscard]] Result<pid_t> fork_with(ipc::Inheritance inheritance, const Generation& generation, const Pool& pool);
-  void note_death(const Place& place, const Obituary& obituary, os::TimePoint now);
+  [[nodiscard]] static Departure departure_of(const Place& place);
+  void note_death(const Place& place, const Obituary& obituary, const ipc::WorkerTotals& did, os::TimePoint now);
   static void report_fork_failure(const Place& place, const Error& error);
   [[nodiscard]] StopPlan choose_stop_plan(const Place& place) const;
   void begin_stop(const Place& place, os::TimePoint now);
@@ -160,6 +171,7 @@ class Supervisor {
   void release(Slot& slot);
   void handle_message(const Place& place, const ipc::Message& message, os::TimePoint now);
   void tell_serving_workers(const std::string& pool, const ipc::Message& message) const;
+  void note_leaving(const Place& place, const std::string& reason, Departure departure, os::TimePoint now);
   void note_reload_wish(const Place& place, const std::string& reason);
   void drain_channel(const Place& place, os::TimePoint now);
   // Launchers (supervisor_launch.cpp).
@@ -208,9 +220,10 @@ class Supervisor {
   std::unordered_map<pid_t, Place> workers_;
   std::optional<os::TimePoint> nearest_due_;  // of all slots, as next_deadline() found it
   std::optional<std::string> reload_wish_;
-  std::map<std::string, PoolHistory> histories_;  // by the name of the pool
+  std::vector<Asker> askers_;
   PoolBook book_;
-  std::set<std::string> paused_;  // the same
+  std::set<std::string> paused_;  // pools, by their names
+  EventList events_;
   bool stops_fast_ = false;
 };
 

@@ -1,12 +1,14 @@
 // The supervisor's way to a new worker: everything that the master makes for it, and the fork.
 #include <fmt/format.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <utility>
 
 #include "log/log.hpp"
 #include "master/supervisor.hpp"
+#include "os/socket.hpp"
 
 namespace prong::master {
 namespace {
@@ -73,6 +75,7 @@ void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
   }
   slot.pid = *pid;
   workers_.insert_or_assign(slot.pid, place);
+  if (slot.asking.valid()) askers_.push_back({.fd = std::move(slot.asking), .name = subject(place).text()});
   if (const std::uint32_t failed = std::exchange(place.pool->fork_failures, 0); failed > 0)
     log::warn(MessageCode::kForkWorksAgain, "pool {}: fork works again, after {} failures", place.pool->config->name,
               failed);
@@ -94,7 +97,7 @@ Result<pid_t> Supervisor::make_worker(const Place& place, os::TimePoint now) {
     if (!ends) return failure(std::move(ends.error()));
   }
   return fork_with(std::move(inheritance), *place.generation, *place.pool);
-  // The worker's ends of channel and pipe close here, in the master.
+  // The worker's ends close here, in the master.
 }
 
 Result<Supervisor::WorkerEnds> Supervisor::open_ends(const Place& place, ipc::Inheritance& inheritance) {
@@ -113,8 +116,22 @@ Result<Supervisor::WorkerEnds> Supervisor::open_ends(const Place& place, ipc::In
   slot.channel_key = *key;
   auto program_end = open_program_ends(place, inheritance);
   if (!program_end) return failure(std::move(program_end.error()));
-  return WorkerEnds{
-      .channel = std::move(channel->second), .program_end = std::move(*program_end), .counters = std::move(*counters)};
+  auto asking = open_asking_ends(place, inheritance);
+  if (!asking) return failure(std::move(asking.error()));
+  return WorkerEnds{.channel = std::move(channel->second),
+                    .program_end = std::move(*program_end),
+                    .counters = std::move(*counters),
+                    .asking = std::move(*asking)};
+}
+
+// Not the control socket itself: that may be off, be replaced, and be closed to the user that the worker becomes.
+Result<os::UniqueFd> Supervisor::open_asking_ends(const Place& place, ipc::Inheritance& inheritance) {
+  if (!std::holds_alternative<config::StatusConfig>(place.pool->config->app)) return os::UniqueFd{};
+  auto pair = os::make_socket_pair(SOCK_STREAM);
+  if (!pair) return failure(std::move(pair.error()));
+  place.slot->asking = std::move(pair->first);
+  inheritance.control_fd = pair->second.get();
+  return std::move(pair->second);
 }
 
 ipc::Inheritance Supervisor::inheritance_of(const Pool& pool) const {

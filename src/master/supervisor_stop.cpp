@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <string>
+#include <utility>
 
 #include "log/log.hpp"
 #include "master/supervisor.hpp"

@@ -12,6 +12,7 @@
 #include "app/path_router.hpp"
 #include "app/respond.hpp"
 #include "app/static_files.hpp"
+#include "app/status/status_pages.hpp"
 #include "os/process.hpp"
 
 namespace prong::worker {
@@ -61,6 +62,8 @@ app::StaticSettings settings_of(const config::StaticConfig& files) {
 }
 
 struct Loader {
+  ipc::ControlLink* master;
+
   Result<std::unique_ptr<http::Handler>> operator()(const config::StaticConfig& files) const {
     auto loaded = app::StaticFiles::create(settings_of(files));
     if (!loaded) return failure(std::move(loaded.error()));
@@ -79,6 +82,10 @@ struct Loader {
   Result<std::unique_ptr<http::Handler>> operator()(const config::EchoConfig& /*app*/) const {
     return failure("the application runs on streams, and answers no requests");
   }
+  Result<std::unique_ptr<http::Handler>> operator()(const config::StatusConfig& /*status*/) const {
+    if (master == nullptr) return failure("there is no connection to the master");
+    return std::make_unique<app::StatusPages>(*master);
+  }
 };
 
 struct StreamLoader {
@@ -93,8 +100,8 @@ struct StreamLoader {
 
 }  // namespace
 
-Result<std::unique_ptr<http::Handler>> load_application(const config::AppConfig& app) {
-  return std::visit(Loader{}, app);
+Result<std::unique_ptr<http::Handler>> load_application(const config::AppConfig& app, ipc::ControlLink* master) {
+  return std::visit(Loader{.master = master}, app);
 }
 
 Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app) {

@@ -7,11 +7,14 @@
 #include "base/error.hpp"
 #include "config/config.hpp"
 #include "http/handler.hpp"
+#include "ipc/control_link.hpp"
 
 namespace prong::worker {
 
-// Runs in the worker, after child_setup: with the user and the limits under which it will serve.
-[[nodiscard]] Result<std::unique_ptr<http::Handler>> load_application(const config::AppConfig& app);
+// Runs in the worker, after child_setup: with the user and the limits under which it will serve. `master`: see
+// worker.hpp.
+[[nodiscard]] Result<std::unique_ptr<http::Handler>> load_application(const config::AppConfig& app,
+                                                                      ipc::ControlLink* master);
 // The same for an application of streams; of one that answers requests it is an error, and of one of streams that one.
 [[nodiscard]] Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app);
 

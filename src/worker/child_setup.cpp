@@ -83,6 +83,7 @@ Result<void> close_everything_else(const ipc::Inheritance& inheritance) {
   if (inheritance.stack_fd >= 0) keep.push_back(inheritance.stack_fd);
   if (inheritance.scoreboard_fd >= 0) keep.push_back(inheritance.scoreboard_fd);
   if (inheritance.access_log_fd >= 0) keep.push_back(inheritance.access_log_fd);
+  if (inheritance.control_fd >= 0) keep.push_back(inheritance.control_fd);
   for (const ipc::InheritedListener& listener : inheritance.listeners) keep.push_back(listener.fd);
   return os::close_all_except(keep);
 }

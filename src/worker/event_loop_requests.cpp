@@ -163,7 +163,7 @@ void EventLoop::replace_me(const std::string& reason) {
   log::error(MessageCode::kRequestOverran,
              "{}; its thread is lost, so this worker finishes what it has and is replaced", reason);
   if (!draining_) {
-    if (auto said = channel_.send(ipc::Retiring{.reason = reason}); !said)
+    if (auto said = channel_.send(ipc::Stuck{.reason = reason}); !said)
       log::warn(MessageCode::kMasterNotTold, "drains, and cannot tell the master: {}", said.error().text());
   }
   const bool nobody_is_left = watch_.overrun() >= application_.threads->threads();

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -34,6 +35,7 @@ int give_up(const ipc::Channel& channel, const Error& error) {
 struct Loaders {
   LoadApplication application;
   LoadStreams streams;
+  ipc::ControlLink* master;  // for the application
 };
 
 // One thread does it all.
@@ -53,7 +55,7 @@ int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& poo
     return run_event(inheritance, pool, scoreboard, std::move(channel),
                      EventLoop::Application{.streams = streams->get()});
   }
-  auto application = load.application(pool.app);
+  auto application = load.application(pool.app, load.master);
   if (!application) return give_up(channel, application.error());
   auto router = load_router(pool, **application);
   if (!router) return give_up(channel, router.error());
@@ -71,7 +73,7 @@ Result<std::unique_ptr<ApplicationThreads>> make_threads(const config::PoolConfi
   std::vector<std::unique_ptr<http::Handler>> handlers;
   handlers.reserve(number);
   for (std::size_t i = 0; i < number; ++i) {
-    auto handler = load.application(pool.app);
+    auto handler = load.application(pool.app, load.master);
     if (!handler) return failure(std::move(handler.error()));
     handlers.push_back(std::move(*handler));
   }
@@ -165,7 +167,9 @@ int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, Loa
 
 int serve(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
           LoadApplication load, LoadStreams load_streams) {
-  const Loaders loaders{.application = load, .streams = load_streams};
+  std::optional<ipc::ControlLink> master;
+  if (inheritance.control_fd >= 0) master.emplace(os::UniqueFd{inheritance.control_fd});
+  const Loaders loaders{.application = load, .streams = load_streams, .master = master ? &*master : nullptr};
   const auto scoreboard = ipc::Scoreboard::open(os::UniqueFd{inheritance.scoreboard_fd}, pool.application_threads());
   if (!scoreboard) return give_up(channel, scoreboard.error());
   switch (pool.concurrency) {

@@ -8,13 +8,17 @@
 #include "config/config.hpp"
 #include "http/handler.hpp"
 #include "ipc/channel.hpp"
+#include "ipc/control_link.hpp"
 #include "ipc/inheritance.hpp"
 
 namespace prong::worker {
 
 // What makes the application of a pool: load_application() of worker/application.hpp, or a test's own. Called once for
 // each application thread, so that an application need not be thread-safe by itself.
-using LoadApplication = Result<std::unique_ptr<http::Handler>> (*)(const config::AppConfig& app);
+// `master`: of a pool that shows the daemon's status, over which it asks; else nullptr. Borrowed, outlives what is
+// made.
+using LoadApplication = Result<std::unique_ptr<http::Handler>> (*)(const config::AppConfig& app,
+                                                                   ipc::ControlLink* master);
 
 // The same for a pool of streams; called once, see app/stream.hpp.
 using LoadStreams = Result<std::unique_ptr<app::StreamHandler>> (*)(const config::AppConfig& app);

@@ -209,9 +209,9 @@ Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig
   return worker::load_streams(app);
 }
 
-Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& app) {
+Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& app, ipc::ControlLink* master) {
   if (std::holds_alternative<config::RespondConfig>(app)) return std::make_unique<Trial>();
-  return worker::load_application(app);
+  return worker::load_application(app, master);
 }
 
 }  // namespace

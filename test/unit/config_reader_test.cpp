@@ -178,10 +178,10 @@ TEST_CASE("each mistake in a pool is told at its place with what to write instea
       {"http = { idle_timout = \"3s\" }",
        R"(t.toml:4:10: error: unknown key "idle_timout" in pool.a.http; did you mean "idle_timeout"?)"},
       {"\"\\u0007\" = 1",
-       R"(t.toml:4:1: error: unknown key "\\x07" in pool.a; known here: listen, workers, concurrency, threads, request_timeout, max_connections, user, group, umask, start_timeout, start_attempts, graceful_timeout, max_backoff, max_requests, max_requests_jitter, max_lifetime, max_lifetime_jitter, max_memory, memory_measure, memory_grace, max_unavailable, rlimits, http, static_map, path_prefix, trusted_proxies, forwarded, stream, access_log, static, respond, echo, exec, wsgi)"},
+       R"(t.toml:4:1: error: unknown key "\\x07" in pool.a; known here: listen, workers, concurrency, threads, request_timeout, max_connections, user, group, umask, start_timeout, start_attempts, graceful_timeout, max_backoff, max_requests, max_requests_jitter, max_lifetime, max_lifetime_jitter, max_memory, memory_measure, memory_grace, max_unavailable, rlimits, http, static_map, path_prefix, trusted_proxies, forwarded, stream, access_log, static, respond, echo, exec, wsgi, status)"},
       // later versions
       {"module = { path = \"a.so\" }",
-       R"(t.toml:4:1: error: "module" in pool.a is not part of this version; this version runs: static, respond, echo, exec, wsgi)"},
+       R"(t.toml:4:1: error: "module" in pool.a is not part of this version; this version runs: static, respond, echo, exec, wsgi, status)"},
       // choices
       {"concurrency = \"evnt\"",
        R"(t.toml:4:15: error: pool.a.concurrency = "evnt" is not known; did you mean "event"? it can be "event", "thread" or "process")"},
@@ -293,7 +293,7 @@ TEST_CASE("each mistake in a whole file is told at its place with what to write 
        {"t.toml:3:38: error: pool.a.static.index[1] cannot be a whole number; write a string",
         "t.toml:3:41: error: pool.a.static.index[2] is empty; leave the entry out"}},
       {"[pool.a]\nlisten = [\"a\"]\nmodule = { file = \"x\" }",
-       {R"(t.toml:3:1: error: "module" in pool.a is not part of this version; this version runs: static, respond, echo, exec, wsgi)"}},
+       {R"(t.toml:3:1: error: "module" in pool.a is not part of this version; this version runs: static, respond, echo, exec, wsgi, status)"}},
       {"[pool.\"a b\"]\nlisten = [\"a\"]\nstatic.root = \"/\"",
        {R"(t.toml:1:7: error: "a b" is no name for a pool; use 1 to 64 ASCII letters, digits, _ and -)"}},
       {"[pool.\"\"]\nlisten = [\"a\"]\nstatic.root = \"/\"",

@@ -89,6 +89,12 @@ Config example_of_echo() {
   return config;
 }
 
+Config example_of_status() {
+  Config config = example_of_respond();
+  config.pools.front().app = StatusConfig{};
+  return config;
+}
+
 Config example_of_exec(ExecStyle style) {
   Config config = example();
   config.pools.front().access_log.reset();
@@ -168,6 +174,7 @@ TEST_CASE("every member of every struct is a key, but for names and positions") 
   CHECK(section_of("pool.static").keys.size() == member_count<StaticConfig>() - 1);  // root_position
   CHECK(section_of("pool.respond").keys.size() == member_count<RespondConfig>());
   CHECK(section_of("pool.echo").keys.empty());
+  CHECK(section_of("pool.status").keys.empty());
   CHECK(section_of("pool.stream").keys.size() == member_count<StreamConfig>());
   CHECK(section_of("pool.access_log").keys.size() == member_count<AccessLogConfig>());
   CHECK(section_of("pool.exec").keys.size() == member_count<ExecConfig>() - 1);  // command_position
@@ -196,7 +203,7 @@ TEST_CASE("every key is documented, and no name stands twice in a table") {
 TEST_CASE("every value of every key is printed, loads back, and is one line of a diff") {
   const Config original =
       GENERATE(example(), example_of_respond(), example_of_echo(), example_of_exec(ExecStyle::kConnection),
-               example_of_exec(ExecStyle::kListener), example_of_wsgi());
+               example_of_exec(ExecStyle::kListener), example_of_wsgi(), example_of_status());
   Config changed = original;
   std::size_t keys = 0;
   walk(root_section(), &changed, "", [&](const Section& section, void* object, const std::string& path) {
@@ -225,6 +232,7 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
     std::size_t operator()(const EchoConfig& /*app*/) const { return 44; }
     std::size_t operator()(const ExecConfig& /*app*/) const { return 41; }
     std::size_t operator()(const WsgiConfig& /*app*/) const { return 80; }
+    std::size_t operator()(const StatusConfig& /*app*/) const { return 71; }
   };
   CHECK(keys == std::visit(Count{}, original.pools.front().app));
 }
@@ -274,7 +282,7 @@ TEST_CASE("the JSON Schema is JSON and knows the keys, their defaults and their 
   CHECK(
       pool.at("oneOf") ==
       nlohmann::json::parse(
-          R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["echo"]}, {"required": ["exec"]}, {"required": ["wsgi"]}])"));
+          R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["echo"]}, {"required": ["exec"]}, {"required": ["wsgi"]}, {"required": ["status"]}])"));
   CHECK(pool.at("properties").at("workers").at("default") == "auto");
   CHECK(pool.at("properties").at("workers").at("anyOf") ==
         nlohmann::json::parse(R"([{"enum": ["auto"]}, {"type": "integer", "minimum": 1, "maximum": 1024}])"));

@@ -24,6 +24,7 @@ const std::vector<Message>& all_messages() {
       StartFailed{.reason = "cannot open directory \"/srv\""},
       StartFailed{},
       Retiring{.reason = std::string{"with\0NUL\xff", 9}},
+      Stuck{.reason = "GET / overran"},
       WantsToRetire{.reason = "10012 requests served"},
       ReloadWanted{.reason = "shop/wsgi.py changed"},
       LetGo{},

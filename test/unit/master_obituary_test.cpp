@@ -246,4 +246,49 @@ TEST_CASE("an unexpected death has the code of its cause, an expected one has no
   CHECK(write_obituary(of).code == kProgramNotExecuted);
 }
 
+TEST_CASE("a death has its cause in one word") {
+  const auto cause_of = [](const Death& of) { return write_obituary(of).cause; };
+  Death of = death(SlotState::kServing, kSegv);
+  CHECK(cause_of(of) == "SIGSEGV");
+  of = death(SlotState::kServing, kFailed);
+  CHECK(cause_of(of) == "exit_1");
+  of.start_failure = "no such module";
+  CHECK(cause_of(of) == "start_failed");
+
+  const std::vector<std::pair<Departure, std::string>> departures{{Departure::kStop, "stop"},
+                                                                  {Departure::kReload, "reload"},
+                                                                  {Departure::kRecycle, "recycle"},
+                                                                  {Departure::kScale, "scale"},
+                                                                  {Departure::kTerminated, "terminated"},
+                                                                  {Departure::kRequestTimeout, "request_timeout"}};
+  for (const auto& [departure, word] : departures) {
+    of = death(SlotState::kDraining, kClean);
+    of.departure = departure;
+    CHECK(cause_of(of) == word);
+  }
+  // It crashed while it drained: that is what counts.
+  of = death(SlotState::kDraining, kSegv);
+  of.departure = Departure::kReload;
+  CHECK(cause_of(of) == "SIGSEGV");
+
+  const std::vector<std::pair<MessageCode, std::string>> kills{{MessageCode::kWorkerStartTooSlow, "start_timeout"},
+                                                               {MessageCode::kWorkerStopTooSlow, "graceful_timeout"},
+                                                               {MessageCode::kWorkerLost, "channel"},
+                                                               {MessageCode::kWorkerHung, "deadline"}};
+  for (const auto& [reason, word] : kills) {
+    of = death(SlotState::kKilling, kKilled);
+    of.departure = Departure::kReload;
+    of.killed_because = "why";
+    of.killed_code = reason;
+    CHECK(cause_of(of) == word);
+  }
+  // However a worker ends whose thread is stuck.
+  of.departure = Departure::kRequestTimeout;
+  CHECK(cause_of(of) == "request_timeout");
+
+  of = death(SlotState::kTaken, kFailed);
+  of.program = ProgramKind::kConnection;
+  CHECK(cause_of(of) == "finished");
+}
+
 }  // namespace prong::master

@@ -16,6 +16,9 @@ ipc::WorkerTotals worker(const ipc::WorkerCounts& counts) {
   return {.counts = counts, .service_time = ipc::Histogram::of(cells), .queue_delay = {}};
 }
 
+const DeathNote kExpected{.worker = "a", .text = "left", .cause = "reload", .expected = true, .at = {}};
+const DeathNote kUnexpected{.worker = "b", .text = "crashed", .cause = "SIGSEGV", .expected = false, .at = {}};
+
 }  // namespace
 
 TEST_CASE("a pool that had no workers has zeros") {
@@ -27,10 +30,9 @@ TEST_CASE("a pool that had no workers has zeros") {
 
 TEST_CASE("dead workers are added to their pool, by its name") {
   PoolBook book;
-  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, DeathWas::kExpected);
-  book.bury("shop", worker({.connections = 1, .open_connections = 1, .begun = 9, .requests = 7}), 1s,
-            DeathWas::kUnexpected);
-  book.bury("files", worker({.connections = 1}), 1s, DeathWas::kExpected);
+  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, kExpected);
+  book.bury("shop", worker({.connections = 1, .open_connections = 1, .begun = 9, .requests = 7}), 1s, kUnexpected);
+  book.bury("files", worker({.connections = 1}), 1s, kExpected);
   const PoolTotals shop = book.of("shop");
   CHECK(shop.workers == 2);
   CHECK(shop.unexpected_deaths == 1);
@@ -38,15 +40,28 @@ TEST_CASE("dead workers are added to their pool, by its name") {
   CHECK(shop.served.counts.open_connections == 0);
   CHECK(shop.served.counts.requests == 12);
   CHECK(shop.lost_requests == 2);
+  CHECK(shop.served.counts.inside() == 0);
   CHECK(shop.served.service_time.count() == 12);
   CHECK(book.of("files").served.counts.connections == 1);
   CHECK(book.pools().size() == 2);
 }
 
+TEST_CASE("deaths are counted by their cause, and the last one that somebody should know of stays") {
+  PoolBook book;
+  CHECK_FALSE(book.of("shop").last_death.has_value());
+  book.bury("shop", {}, 1s, kExpected);
+  CHECK(book.of("shop").last_death->text == "left");
+  book.bury("shop", {}, 1s, kUnexpected);
+  CHECK(book.of("shop").last_death->text == "crashed");
+  book.bury("shop", {}, 1s, kExpected);
+  CHECK(book.of("shop").last_death->text == "crashed");
+  CHECK(book.of("shop").deaths_by_cause == std::map<std::string, std::uint64_t>{{"SIGSEGV", 1}, {"reload", 2}});
+}
+
 TEST_CASE("a worker that has overwritten its numbers is counted, and its numbers are not") {
   PoolBook book;
-  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, DeathWas::kExpected);
-  book.bury("shop", worker({.connections = std::numeric_limits<std::uint64_t>::max()}), 1s, DeathWas::kUnexpected);
+  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, kExpected);
+  book.bury("shop", worker({.connections = std::numeric_limits<std::uint64_t>::max()}), 1s, kUnexpected);
   const PoolTotals shop = book.of("shop");
   CHECK(shop.workers == 2);
   CHECK(shop.overwritten == 1);
@@ -59,7 +74,7 @@ TEST_CASE("a worker that has overwritten its numbers is counted, and its numbers
 
 TEST_CASE("live workers are added for whoever asks, and to nothing else") {
   PoolBook book;
-  book.bury("shop", worker({.begun = 5, .requests = 5}), 1s, DeathWas::kExpected);
+  book.bury("shop", worker({.begun = 5, .requests = 5}), 1s, kExpected);
   PoolTotals totals = book.of("shop");
   totals.add_live(worker({.connections = 1, .open_connections = 1, .begun = 3, .requests = 2}), 1s);
   CHECK(totals.served.counts.requests == 7);

@@ -23,7 +23,7 @@ struct State {
 };
 std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
-::prong::Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& /*app*/) {
+::prong::Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& /*app*/, ipc::ControlLink* /*master*/) {
   return make_handler();
 }
 
