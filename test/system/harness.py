@@ -115,6 +115,16 @@ def descendants(pid):
     return result
 
 
+# Processes that a test leaves running for those behind it, with all below them (a browser). Whoever adds one ends it.
+OUTLIVING = set()
+
+
+def own_descendants():
+    """All processes below this one, but those that outlive a test."""
+    foreign = OUTLIVING | {found.pid for pid in OUTLIVING for found in descendants(pid)}
+    return [found for found in descendants(os.getpid()) if found.pid not in foreign]
+
+
 def is_gone(pid):
     """Whether the process runs no more: a zombie counts as gone, its parent is another matter."""
     found = process(pid)
@@ -865,7 +875,7 @@ class Session:
                     f"exit status {daemon.popen.returncode}, expected {daemon.expected_status}"
         if is_sanitized() and self.environment:
             self._reap_tracers()
-        left = [found for found in descendants(os.getpid()) if found.pid not in {p.pid for p in self.helpers}]
+        left = [found for found in own_descendants() if found.pid not in {p.pid for p in self.helpers}]
         assert not left, f"processes left behind: {left}"
         for daemon in self.daemons:
             daemon.read_to_end()
@@ -879,7 +889,7 @@ class Session:
         """The leak sanitizer looks at an ending process from a child of that, which is an orphan when the master has no
         more patience and kills the process."""
         known = {daemon.pid for daemon in self.daemons} | {helper.pid for helper in self.helpers}
-        for found in descendants(os.getpid()):
+        for found in own_descendants():
             if found.pid not in known and found.parent == os.getpid() and found.state == "Z":
                 os.waitpid(found.pid, 0)
 
@@ -888,7 +898,7 @@ class Session:
         for daemon in self.daemons:
             daemon.end_by_force()
         self._end_helpers()
-        for found in descendants(os.getpid()):
+        for found in own_descendants():
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(found.pid, signal.SIGKILL)
                 os.waitpid(found.pid, 0)
