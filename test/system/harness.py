@@ -794,6 +794,11 @@ class Session:
             more["listen"] = [f"127.0.0.1:{self._ports.setdefault(name, free_port())}"]
         return pool(name, **more)
 
+    def status_pool(self, name="status", **more):
+        """The TOML of a pool that shows all others (docs/metrics.md)."""
+        listen = [f"127.0.0.1:{self._ports.setdefault(name, free_port())}"]
+        return table(f"pool.{name}", **{"listen": listen, "workers": 1, "status": {}} | more)
+
     def start(self, config=None, *, arguments=None, ready=True, log="", level="debug", **more):
         """Starts prongd with the config (TOML text without [log]; by default one pool of two workers)."""
         config_path = None

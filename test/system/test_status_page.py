@@ -31,8 +31,7 @@ def browser():
 
 def with_status(session, concurrency="thread", **more):
     """A daemon of prongd-trial with a pool `status` beside its own; returns it and the page's address."""
-    daemon = session.start_trial(concurrency, text=table("pool.status", listen=["127.0.0.1:0"], workers=1, status={}),
-                                 **more)
+    daemon = session.start_trial(concurrency, text=session.status_pool(), **more)
     return daemon, url_of(daemon)
 
 
@@ -178,7 +177,7 @@ def test_the_numbers_are_those_that_were_served(session, browser):
 
 def test_a_daemon_that_is_gone_is_said_to_be_and_the_next_one_is_found(session, browser):
     port = free_port()
-    status = table("pool.status", listen=[f"127.0.0.1:{port}"], workers=1, status={})
+    status = session.status_pool(listen=[f"127.0.0.1:{port}"])
     first = session.start(status + session.pool(workers=2))
     for _ in range(30):
         get(first.address(), "/a.txt")
@@ -255,9 +254,8 @@ def test_it_is_light_or_dark_as_the_reader_prefers_and_fits_on_a_phone(session, 
 
 
 def test_a_program_that_serves_a_connection_is_busy(session, browser):
-    text = table("pool.status", listen=["127.0.0.1:0"], workers=1, status={})
-    text += table("pool.cat", listen=["127.0.0.1:0"], workers=1, exec={"command": ["/bin/cat"]})
-    daemon = session.start(session.pool() + text)
+    cat = table("pool.cat", listen=[f"127.0.0.1:{free_port()}"], workers=1, exec={"command": ["/bin/cat"]})
+    daemon = session.start(session.pool() + session.status_pool() + cat)
     browser.open(url_of(daemon))
     wait_live(browser)
     with contextlib.closing(Connection(daemon.address("cat"))) as connection:
