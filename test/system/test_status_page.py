@@ -189,7 +189,8 @@ def test_a_daemon_that_is_gone_is_said_to_be_and_the_next_one_is_found(session, 
     assert browser.text("#state") == "unreachable"
     notice = browser.text("#notices")
     assert "unreachable" in notice and re.search(r"since \d\d:\d\d:\d\d", notice) and "Next attempt in" in notice
-    assert browser.value("document.querySelectorAll('.tile').length") == 3, "what it said last stays"
+    assert "Below is what it said last" in notice
+    assert browser.value("document.querySelectorAll('.tile').length") >= 1, "it may have been asked while it stopped"
     browser.wait("getComputedStyle(document.querySelector('main')).filter === 'grayscale(1)'", "it is greyed")
     assert f"{first.pid}" == fact(browser, "pid")
     browser.wait("link.pause >= 4000", "pauses that grow")
@@ -254,7 +255,7 @@ def test_it_is_light_or_dark_as_the_reader_prefers_and_fits_on_a_phone(session, 
 
 
 def test_a_program_that_serves_a_connection_is_busy(session, browser):
-    cat = table("pool.cat", listen=[f"127.0.0.1:{free_port()}"], workers=1, exec={"command": ["/bin/cat"]})
+    cat = table("pool.cat", listen=[f"127.0.0.1:{free_port()}"], exec={"command": ["/bin/cat"]})
     daemon = session.start(session.pool() + session.status_pool() + cat)
     browser.open(url_of(daemon))
     wait_live(browser)
