@@ -243,6 +243,22 @@ def test_rates_and_percentiles_are_of_the_time_between_two_answers(session, brow
     assert texts == ["850 µs", "1.24 ms", "3.20 s", "3.2s", "4m 10s", "2d 4h", "0", "0.3", "1,234", "71 MiB", "<1 ms"]
 
 
+def test_what_goes_takes_the_focus_from_nothing_else(session, browser):
+    _, url = with_status(session)
+    browser.open(url)
+    wait_live(browser)
+    order = browser.run("""
+        const parent = document.body.appendChild(document.createElement("div")), held = new Map();
+        const make = (name) => ({root: element("button", "", name)});
+        const show = (...names) => keep(parent, held, names, (name) => name, make, () => {});
+        show("a", "b", "d");
+        held.get("d").root.focus();
+        show("b", "c", "d");
+        return [...parent.children].map((each) => each.textContent).join("") + document.activeElement.textContent;
+    """)
+    assert order == "bcdd"
+
+
 def test_it_is_light_or_dark_as_the_reader_prefers_and_fits_on_a_phone(session, browser):
     _, url = with_status(session, workers=6)
     browser.open(url)
