@@ -559,29 +559,6 @@ def test_broken_clients_leave_the_master_responsive_and_small(session):
         assert harness.resident_kib(daemon.pid) - level < 16 << 10
 
 
-def test_bash_completes_verbs_options_and_the_daemons_pools(session):
-    daemon = session.start(session.pool() + session.pool("other"))
-    script = TOP / "src/ctl/completion/prongctl.bash"
-
-    def completed(*words):
-        """What bash offers for the last word."""
-        command = (f". {script}; COMP_WORDS=(prongctl {' '.join(words)}); COMP_CWORD={len(words)}; "
-                   "_prongctl; printf '%s\\n' \"${COMPREPLY[@]}\"")
-        env = {"PATH": f"{os.path.dirname(PRONGCTL)}:{os.environ['PATH']}",
-               "RUNTIME_DIRECTORY": str(daemon.runtime_directory)}
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=env, timeout=LIMIT, check=True)
-        return done.stdout.split()
-
-    assert completed("re") == ["reload", "recycle", "resume", "reopen-logs"]
-    assert completed("status", "o") == ["other"]
-    assert completed("--json", "reload", "--p") == ["--plan"]
-    assert completed("log-level", "''")[-4:] == ["debug", "info", "warn", "error"]
-    # Every verb that there is.
-    shown = subprocess.run([PRONGCTL, "--help"], capture_output=True, text=True, check=True).stdout
-    verbs = re.findall(r"^  ([a-z-]+) ", shown[shown.index("Subcommands:"):], re.M)
-    assert verbs and set(verbs) <= set(completed("''"))
-
-
 # ------------------------------------------------------------------------------------------------- pause, resume
 
 
