@@ -168,7 +168,8 @@ void JournalSink::log(const spdlog::details::log_msg& message) {
     fields.push_back({"WORKER_PID", pid});
   }
   if (subject.generation != 0) fields.push_back({"GENERATION", generation});
-  const std::string code = current_code() ? to_text(*current_code()) : std::string{};
+  const std::optional<MessageCode> line_code = current_code();
+  const std::string code = line_code ? to_text(*line_code) : std::string{};
   if (!code.empty()) fields.push_back({"CODE", code});
   const int error = socket_.send(fields);
   if (error != 0) {

@@ -101,6 +101,7 @@ bool Master::begin(Planned planned, const Current& current, StartPatience patien
             ? prepared.errors.front().text
             : fmt::format("{} errors, the first: {}", prepared.errors.size(), prepared.errors.front().text);
     std::vector<std::string> details;
+    details.reserve(prepared.errors.size());
     for (PrepareError& error : prepared.errors) details.push_back(std::move(error.text));
     if (patience == StartPatience::kBoot)
       boot_failed(reason);
