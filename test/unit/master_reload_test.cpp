@@ -51,6 +51,7 @@ const Current nothing_before{};
 
 std::vector<std::string> texts_of(const Prepared& prepared) {
   std::vector<std::string> texts;
+  texts.reserve(prepared.errors.size());
   for (const PrepareError& error : prepared.errors) texts.push_back(error.text);
   return texts;
 }
