@@ -128,9 +128,15 @@ def shell(request, session):
     made.close()
 
 
+def help_of(*verb):
+    return subprocess.run([PRONGCTL, *verb, "--help"], capture_output=True, text=True, check=True).stdout
+
+
 def verbs_of_prongctl():
-    shown = subprocess.run([PRONGCTL, "--help"], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"^  ([a-z-]+) ", shown[shown.index("Subcommands:"):], re.M)
+    """Each with its options."""
+    shown = help_of()
+    verbs = re.findall(r"^  ([a-z-]+) ", shown[shown.index("Subcommands:"):], re.M)
+    return {verb: set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", help_of(verb), re.M)) for verb in verbs}
 
 
 def test_every_verb_and_the_pools_of_the_daemon_are_completed(session, shell):
@@ -139,12 +145,14 @@ def test_every_verb_and_the_pools_of_the_daemon_are_completed(session, shell):
     verbs = verbs_of_prongctl()
     assert len(verbs) > 10 and set(verbs) <= set(shell.offers(""))
     assert {"reload", "recycle", "resume", "reopen-logs"} == set(shell.offers("re"))
-    for verb in ("status", "workers", "reload", "scale", "recycle", "pause", "resume"):
+    assert verbs["stop"] == {"--help", "--fast", "--no-wait"}
+    for verb, options in verbs.items():
+        assert options - {"--help"} <= {word.rstrip("=") for word in shell.offers(verb, "--")}, verb
+    for verb in [verb for verb in verbs if re.search("^  POOL", help_of(verb), re.M)]:
         assert {"files", "other"} <= set(shell.offers(verb, "")), verb
         assert set(shell.offers(verb, "o")) == {"other"}, verb
     assert not {"files", "other"} & set(shell.offers("config", ""))
     assert set(shell.offers("reload", "--p")) == {"--plan"}
-    assert {"--fast", "--no-wait"} <= set(shell.offers("stop", "--"))
     assert {"debug", "info", "warn", "error"} <= set(shell.offers("log-level", ""))
     assert set(shell.offers("--json", "sc")) == {"scale"}
 

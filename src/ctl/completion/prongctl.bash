@@ -26,7 +26,9 @@ _prongctl() {
   local words="--json --socket --help"
   case $verb in
     "") words+=" --version $verbs" ;;
-    status | workers | top | scale | recycle | pause | resume) words+=" $(_prongctl_pools)" ;;
+    status | workers) words+=" --over $(_prongctl_pools)" ;;
+    top) words+=" --every $(_prongctl_pools)" ;;
+    scale | recycle | pause | resume) words+=" $(_prongctl_pools)" ;;
     reload) words+=" --plan $(_prongctl_pools)" ;;
     stop) words+=" --fast --no-wait" ;;
     explain) words+=" $(_prongctl_codes)" ;;

@@ -32,6 +32,8 @@ complete -c prongctl -n $no_verb -a config -d 'Show every value that is in force
 complete -c prongctl -n $no_verb -a explain -d 'Explain a code of the log'
 complete -c prongctl -n $no_verb -a version -d 'Show the versions of both sides'
 complete -c prongctl -n '__fish_seen_subcommand_from status workers top reload scale recycle pause resume' -a '(__prongctl_pools)'
+complete -c prongctl -n '__fish_seen_subcommand_from status workers' -l over -x -d 'The time of which rates are'
+complete -c prongctl -n '__fish_seen_subcommand_from top' -l every -x -d 'How often they are looked at'
 complete -c prongctl -n '__fish_seen_subcommand_from reload' -l plan -d 'Only say what would change'
 complete -c prongctl -n '__fish_seen_subcommand_from stop' -l fast -d 'Cut connections'
 complete -c prongctl -n '__fish_seen_subcommand_from stop' -l no-wait -d 'Return at once'
