@@ -194,6 +194,23 @@ void tell_answers(const ipc::DaemonReport& daemon, MetricsText& text) {
                pool.served.counts.statuses.at(i));
 }
 
+// Told from the start, as 0: Prometheus does not see a counter grow that appears as 1. The words of master/obituary,
+// and the signals and the status that crashes and failed starts end with.
+constexpr std::array<std::string_view, 19> kCommonCauses{
+    "stop",          "reload",       "recycle",          "scale",   "terminated", "finished", "request_timeout",
+    "start_timeout", "start_failed", "graceful_timeout", "channel", "deadline",   "SIGSEGV",  "SIGABRT",
+    "SIGBUS",        "SIGFPE",       "SIGILL",           "SIGKILL", "exit_1"};
+
+void tell_deaths(const ipc::DaemonReport& daemon, MetricsText& text) {
+  text.begin({.name = "prongd_pool_deaths", .type = kCounter, .help = "Workers that have ended, by cause."});
+  for (const ipc::PoolReport& pool : daemon.pools) {
+    std::map<std::string_view, std::uint64_t> deaths;
+    for (const std::string_view cause : kCommonCauses) deaths[cause] = 0;
+    for (const auto& [cause, count] : pool.deaths_by_cause) deaths[cause] = count;
+    for (const auto& [cause, count] : deaths) text.add({{"pool", pool.name}, {"cause", cause}}, count);
+  }
+}
+
 void tell_pools(const ipc::DaemonReport& daemon, MetricsText& text) {
   tell_pool_workers(daemon, text);
   for (const PoolMetric& metric : kPoolMetrics) {
@@ -201,9 +218,7 @@ void tell_pools(const ipc::DaemonReport& daemon, MetricsText& text) {
     for (const ipc::PoolReport& pool : daemon.pools) text.add({{"pool", pool.name}}, metric.value(pool));
   }
   tell_answers(daemon, text);
-  text.begin({.name = "prongd_pool_deaths", .type = kCounter, .help = "Workers that have ended, by cause."});
-  for (const ipc::PoolReport& pool : daemon.pools)
-    for (const auto& [cause, count] : pool.deaths_by_cause) text.add({{"pool", pool.name}, {"cause", cause}}, count);
+  tell_deaths(daemon, text);
   const auto tell_histogram = [&](const MetricFamily& family, ipc::Histogram ipc::WorkerTotals::* which) {
     text.begin(family);
     for (const ipc::PoolReport& pool : daemon.pools)
