@@ -1,8 +1,8 @@
 """A headless Chromium that a test drives, and nothing of it left behind.
 
 It is started through a chromedriver of our own: that one adopts whatever Chromium orphans (PR_SET_CHILD_SUBREAPER), so
-that all its processes stay below one pid, which the harness is told of. Profile, home and cache lie in a folder that goes
-with it. It resolves no names and uses no proxy, so that it can reach nothing but loopback.
+that all its processes stay below one pid, which the harness is told of. Profile, home and cache lie in a folder that
+goes with it. It resolves no names and uses no proxy, so that it can reach nothing but loopback.
 """
 
 import contextlib
@@ -40,8 +40,8 @@ class Browser:
         self.folder = tempfile.mkdtemp(prefix="prongd-browser-")
         places = {name: self.folder for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR")}
         self._driver_process = subprocess.Popen(
-            [DRIVER, "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env=dict(os.environ, **places), start_new_session=True, preexec_fn=harness.become_subreaper)
+            [DRIVER, "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True, env=dict(os.environ, **places), start_new_session=True, preexec_fn=harness.become_subreaper)
         harness.OUTLIVING.add(self._driver_process.pid)
         self._driver = None
         try:

@@ -1,5 +1,5 @@
-"""The status page in a real browser, against a real daemon: what an operator sees when workers are busy, are killed, are
-reloaded, and when nobody answers any more."""
+"""The status page in a real browser, against a real daemon: what an operator sees when workers are busy, are killed,
+are reloaded, and when nobody answers any more."""
 
 import contextlib
 import re
@@ -49,7 +49,7 @@ def tile_data(browser, slot=0, pool="trial"):
 
 
 def wait_live(browser):
-    browser.wait("document.body.dataset.link === 'live' && document.querySelectorAll('.tile').length > 0", "a live page")
+    browser.wait("document.body.dataset.link === 'live' && document.querySelector('.tile') !== null", "a live page")
 
 
 def soon(browser, expression, what):
@@ -182,6 +182,23 @@ def test_the_numbers_are_those_that_were_served(session, browser):
     assert browser.value("location.hash") == "#pool=trial"
 
 
+def test_a_paused_pool_says_so_and_how_many_wait(session, browser):
+    daemon, url = with_status(session)
+    browser.open(url)
+    wait_live(browser)
+    assert browser.text(cell("trial", "queue")).split()[-1] == "–"
+    assert daemon.control("pause", "trial").returncode == 0
+    soon(browser, "document.querySelector('#notices')?.innerText.includes('Pool trial is paused')", "that it is paused")
+    assert browser.text('tr[data-pool="trial"] .chip') == "paused"
+    with Connection(daemon.address("trial")) as connection:
+        connection.request("/")
+        soon(browser, "document.querySelector('#notices').innerText.includes('1 connection waits')", "who waits")
+        assert "1 waiting" in browser.text(cell("trial", "queue"))
+        assert daemon.control("resume", "trial").returncode == 0
+        assert connection.response().status == 200
+    soon(browser, "document.querySelector('#notices').children.length === 0", "the notice gone")
+
+
 def test_a_daemon_that_is_gone_is_said_to_be_and_the_next_one_is_found(session, browser):
     port = free_port()
     status = session.status_pool(listen=[f"127.0.0.1:{port}"])
@@ -207,7 +224,7 @@ def test_a_daemon_that_is_gone_is_said_to_be_and_the_next_one_is_found(session, 
     wait_live(browser)
     soon(browser, f"document.querySelector('[data-fact=pid]').innerText === '{second.pid}'", "the new daemon")
     assert browser.text("#notices") == ""
-    soon(browser, "document.querySelector('[data-pool=files] [data-column=rate] .main').innerText !== '–'", "a rate again")
+    soon(browser, "document.querySelector('[data-pool=files] [data-column=rate] .main').innerText !== '–'", "a rate")
     assert "-" not in browser.text(cell("files", "rate")), "no rate of the two daemons' difference"
     assert browser.value("[...memory.series.values()].flat().every((each) => !(each.rate < 0))")
     assert browser.value("document.querySelectorAll('.plot .sign-start').length") == 3, "the restart is marked"
@@ -232,7 +249,7 @@ def test_rates_and_percentiles_are_of_the_time_between_two_answers(session, brow
         it.take(answer(2, 2, 25, [[0.000001, 5], [0.000002, 10], [0.00002, 10]]), 7);
         it.interrupt(8);
         it.take(answer(2, 9, 99, []), 9);                   // after a pause: nothing is known of it
-        return it.series.get("a").map(({rate, service50, service99}) => [rate ?? null, service50 ?? null, service99 ?? null]);
+        return it.series.get("a").map((each) => ["rate", "service50", "service99"].map((key) => each[key] ?? null));
     """)
     assert [each[0] for each in found] == [None, 50, None, None, 0, None, 20, None, None]
     assert found[1][1] == pytest.approx(0.000896 + 0.000128 * 0.495)
