@@ -11,7 +11,6 @@ namespace prong::ipc {
 namespace {
 
 using Json = nlohmann::json;
-using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 

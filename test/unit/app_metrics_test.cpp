@@ -108,7 +108,7 @@ TEST_CASE("what is told of a histogram is an exact sum of the scoreboard's bucke
     cells.add(std::chrono::microseconds(ipc::bucket_begin(bucket)));
   daemon.pools.front().served.service_time = ipc::Histogram::of(cells);
   const std::string text = metrics_of(daemon, kOpen);
-  const std::string start = "prongd_pool_service_time_seconds_bucket{pool=\"shop\",le=\"";
+  const std::string start = R"(prongd_pool_service_time_seconds_bucket{pool="shop",le=")";
   // 16 us: 0, 1, 2 and 3 us, and two octaves of four buckets.
   CHECK(has_line(text, start + "1.6e-05\"} 12"));
   CHECK(has_line(text, start + "0.000256\"} 28"));
@@ -123,7 +123,7 @@ TEST_CASE("what is told of a histogram is an exact sum of the scoreboard's bucke
 TEST_CASE("of two workers in one slot the one that serves is told") {
   const auto told = [](std::vector<ipc::WorkerReport> workers, std::uint32_t generation) {
     const std::string text = metrics_of(daemon_with(std::move(workers), generation), kOpen);
-    const std::string start = "prongd_worker_generation{pool=\"shop\",worker=\"0\"} ";
+    const std::string start = R"(prongd_worker_generation{pool="shop",worker="0"} )";
     const std::size_t at = text.find(start);
     REQUIRE(at != std::string::npos);
     CHECK(text.find(start, at + 1) == std::string::npos);

@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 // Short where nothing is to come, long where something is.
 constexpr Duration kShort{5};
 constexpr Duration kLong{20'000};
-const ControlRequest kQuestion{.verb = ControlVerb::kVersion};
+const ControlRequest question{.verb = ControlVerb::kVersion};
 
 struct Ends {
   Ends() : Ends(os::make_socket_pair(SOCK_STREAM).value()) {}
@@ -166,33 +166,33 @@ TEST_CASE("an answer that comes in pieces is one answer") {
     (void)os::wait_readable(ends.master.get(), kLong);
     for (const char* piece : {"{\"a\"", ":1", "}\n"}) ends.say(piece);
   }};
-  const auto answer = ends.link.ask(kQuestion, kLong);
+  const auto answer = ends.link.ask(question, kLong);
   master.join();
   REQUIRE(answer.has_value());
   CHECK(*answer == "{\"a\":1}\n");
-  CHECK(ends.asked() == to_line(kQuestion));
+  CHECK(ends.asked() == to_line(question));
 }
 
 TEST_CASE("an answer that comes too late is not taken for that of the next question") {
   Ends ends;
-  const auto missed = ends.link.ask(kQuestion, kShort);
+  const auto missed = ends.link.ask(question, kShort);
   REQUIRE_FALSE(missed.has_value());
   CHECK(missed.error().text() == "the master did not answer within 5ms");
-  CHECK(ends.asked() == to_line(kQuestion));
+  CHECK(ends.asked() == to_line(question));
   // Nobody waits for it a second time, and the master is not asked again.
-  const auto owed = ends.link.ask(kQuestion, kLong);
+  const auto owed = ends.link.ask(question, kLong);
   REQUIRE_FALSE(owed.has_value());
   CHECK(owed.error().text() == "the master has not answered the question before");
   CHECK(ends.asked().empty());
   // A part of it is not enough.
   ends.say("late");
-  CHECK_FALSE(ends.link.ask(kQuestion, kLong).has_value());
+  CHECK_FALSE(ends.link.ask(question, kLong).has_value());
   ends.say(" one\n");
   std::thread master{[&] {
     (void)os::wait_readable(ends.master.get(), kLong);
     ends.say("the right one\n");
   }};
-  const auto answer = ends.link.ask(kQuestion, kLong);
+  const auto answer = ends.link.ask(question, kLong);
   master.join();
   REQUIRE(answer.has_value());
   CHECK(*answer == "the right one\n");
@@ -202,10 +202,10 @@ TEST_CASE("the end of the connection is told, and told again") {
   Ends ends;
   ends.master.reset();
   for (int i = 0; i < 2; ++i) {
-    const auto answer = ends.link.ask(kQuestion, kLong);
+    const auto answer = ends.link.ask(question, kLong);
     REQUIRE_FALSE(answer.has_value());
   }
-  CHECK(ends.link.ask(kQuestion, kLong).error().text() == "the master has ended the connection");
+  CHECK(ends.link.ask(question, kLong).error().text() == "the master has ended the connection");
 }
 
 TEST_CASE("verbs that only look change nothing and show no configuration") {

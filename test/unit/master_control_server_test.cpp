@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 // A server without a socket of its own, whose events the test hands on.
 class Server {
  public:
-  explicit Server(config::ControlConfig config = {.socket = "off"}) {
+  explicit Server(const config::ControlConfig& config = {.socket = "off"}) {
     REQUIRE(server.prepare(config).has_value());
     server.commit();
   }
@@ -58,7 +58,9 @@ void say(const os::UniqueFd& fd, const std::string& text) {
 std::string heard(const os::UniqueFd& fd) {
   std::array<char, 256> buffer{};
   const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
-  return got < 0 ? "nothing" : got == 0 ? "end" : std::string{buffer.data(), static_cast<std::size_t>(got)};
+  if (got < 0) return "nothing";
+  if (got == 0) return "end";
+  return {buffer.data(), static_cast<std::size_t>(got)};
 }
 
 os::UniqueFd connect_to(const std::string& path) {

@@ -16,7 +16,8 @@ namespace prong::app {
 namespace {
 
 constexpr auto kCounter = MetricType::kCounter;
-constexpr auto kGauge = MetricType::kGauge;
+
+using Workers = std::vector<ipc::WorkerReport>;
 
 double seconds(std::chrono::duration<double> duration) {
   return duration.count();
@@ -92,7 +93,7 @@ void tell_daemon(const ipc::DaemonReport& daemon, MetricsText& text) {
 
 struct PoolMetric {
   MetricFamily family;
-  std::uint64_t (*value)(const ipc::PoolReport& pool);
+  std::uint64_t (*value)(const ipc::PoolReport& pool) = nullptr;
 };
 
 // What is one number for each pool.
@@ -149,13 +150,12 @@ constexpr std::array kPoolMetrics{
 };
 
 // Those of which the pool has newer ones that serve.
-std::uint64_t previous_workers(const ipc::DaemonReport& daemon, const std::string& pool) {
+std::uint64_t previous_workers(const Workers& all, std::uint32_t serving, const std::string& pool) {
   std::uint32_t newest = 0;
-  for (const ipc::WorkerReport& worker : *daemon.workers)
-    if (worker.pool == pool && worker.generation <= daemon.generation) newest = std::max(newest, worker.generation);
-  return static_cast<std::uint64_t>(std::ranges::count_if(*daemon.workers, [&](const ipc::WorkerReport& worker) {
-    return worker.pool == pool && worker.generation < newest;
-  }));
+  for (const ipc::WorkerReport& worker : all)
+    if (worker.pool == pool && worker.generation <= serving) newest = std::max(newest, worker.generation);
+  return static_cast<std::uint64_t>(std::ranges::count_if(
+      all, [&](const ipc::WorkerReport& worker) { return worker.pool == pool && worker.generation < newest; }));
 }
 
 void tell_pool_workers(const ipc::DaemonReport& daemon, MetricsText& text) {
@@ -174,7 +174,8 @@ void tell_pool_workers(const ipc::DaemonReport& daemon, MetricsText& text) {
   if (!daemon.workers) return;
   text.begin({.name = "prongd_pool_previous_generation_workers",
               .help = "Workers of a generation before the one that serves: they finish what they have."});
-  for (const ipc::PoolReport& pool : daemon.pools) text.add({{"pool", pool.name}}, previous_workers(daemon, pool.name));
+  for (const ipc::PoolReport& pool : daemon.pools)
+    text.add({{"pool", pool.name}}, previous_workers(*daemon.workers, daemon.generation, pool.name));
 }
 
 void tell_answers(const ipc::DaemonReport& daemon, MetricsText& text) {
@@ -240,7 +241,7 @@ void tell_pools(const ipc::DaemonReport& daemon, MetricsText& text) {
 
 struct WorkerMetric {
   MetricFamily family;
-  double (*value)(const ipc::WorkerReport& worker);
+  double (*value)(const ipc::WorkerReport& worker) = nullptr;
 };
 
 std::uint64_t busy_threads(const ipc::WorkerReport& worker) {
@@ -250,7 +251,7 @@ std::uint64_t busy_threads(const ipc::WorkerReport& worker) {
 
 constexpr std::array kWorkerMetrics{
     WorkerMetric{{.name = "prongd_worker_generation", .help = "The generation that the worker belongs to."},
-                 [](const ipc::WorkerReport& worker) { return double{static_cast<double>(worker.generation)}; }},
+                 [](const ipc::WorkerReport& worker) { return static_cast<double>(worker.generation); }},
     WorkerMetric{{.name = "prongd_worker_age_seconds", .unit = "seconds", .help = "How long the worker has lived."},
                  [](const ipc::WorkerReport& worker) { return seconds(worker.age); }},
     WorkerMetric{{.name = "prongd_worker_requests", .type = kCounter, .help = "Requests of this worker that are over."},
@@ -277,12 +278,12 @@ constexpr std::array<std::string_view, 6> kWorkerStates{"starting", "serving", "
 
 // One for each place: of several the newest, but of one that is being raised only if it is alone. (A pool that was not
 // reloaded keeps workers of an older generation, so that "the one that serves" is not enough.)
-std::vector<const ipc::WorkerReport*> workers_by_slot(const ipc::DaemonReport& daemon) {
+std::vector<const ipc::WorkerReport*> workers_by_slot(const Workers& all, std::uint32_t serving) {
   std::map<std::pair<std::string_view, std::uint32_t>, const ipc::WorkerReport*> chosen;
   const auto rank = [&](const ipc::WorkerReport& worker) {
-    return std::pair{worker.generation <= daemon.generation, worker.generation};
+    return std::pair{worker.generation <= serving, worker.generation};
   };
-  for (const ipc::WorkerReport& worker : *daemon.workers) {
+  for (const ipc::WorkerReport& worker : all) {
     const ipc::WorkerReport*& place = chosen[{worker.pool, worker.slot}];
     if (place == nullptr || rank(*place) < rank(worker)) place = &worker;
   }
@@ -292,8 +293,8 @@ std::vector<const ipc::WorkerReport*> workers_by_slot(const ipc::DaemonReport& d
   return workers;
 }
 
-void tell_workers(const ipc::DaemonReport& daemon, MetricsText& text) {
-  const std::vector<const ipc::WorkerReport*> workers = workers_by_slot(daemon);
+void tell_workers(const Workers& all, std::uint32_t serving, MetricsText& text) {
+  const std::vector<const ipc::WorkerReport*> workers = workers_by_slot(all, serving);
   text.begin({.name = "prongd_worker_state", .help = "Whether the worker is in that state: 1, else 0."});
   for (const ipc::WorkerReport* worker : workers)
     for (const std::string_view state : kWorkerStates)
@@ -337,7 +338,7 @@ std::string metrics_of(const ipc::DaemonReport& daemon, MetricsFormat format) {
   MetricsText text{format};
   tell_daemon(daemon, text);
   tell_pools(daemon, text);
-  if (daemon.workers) tell_workers(daemon, text);
+  if (daemon.workers) tell_workers(*daemon.workers, daemon.generation, text);
   return std::move(text).finish();
 }
 
