@@ -169,6 +169,10 @@ std::string cause_word(const Death& death, bool expected) {
 
 }  // namespace
 
+std::string Obituary::text_with_code() const {
+  return code ? fmt::format("{} [{}]", text, to_text(*code)) : text;
+}
+
 Obituary write_obituary(const Death& death) {
   Obituary obituary;
   const bool expected = is_expected(death);

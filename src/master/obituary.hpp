@@ -59,6 +59,8 @@ struct Obituary {
   // In one word, for counting (docs/metrics.md): "reload", "SIGSEGV", "exit_1", ... At most some hundred.
   std::string cause;
   [[nodiscard]] bool is_expected() const { return !code; }
+  // As the line of the log ends.
+  [[nodiscard]] std::string text_with_code() const;
 };
 
 [[nodiscard]] Obituary write_obituary(const Death& death);

@@ -617,8 +617,11 @@ Departure Supervisor::departure_of(const Place& place) {
 void Supervisor::note_death(const Place& place, const Obituary& obituary, const ipc::WorkerTotals& did,
                             os::TimePoint now) {
   const bool expected = obituary.is_expected();
-  DeathNote note{
-      .worker = subject(place).text(), .text = obituary.text, .cause = obituary.cause, .expected = expected, .at = now};
+  DeathNote note{.worker = subject(place).text(),
+                 .text = obituary.text_with_code(),
+                 .cause = obituary.cause,
+                 .expected = expected,
+                 .at = now};
   // Each connection of such a pool ends a worker.
   const bool routine = expected && place.slot->program.kind == ProgramKind::kConnection;
   if (!routine)

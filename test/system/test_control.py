@@ -93,7 +93,7 @@ def test_status_tells_the_last_death_that_somebody_should_know_of(session):
     pool = daemon.ask("status")["pools"][0]
     assert pool["deaths"] == 1
     assert pool["last_death"]["worker"] == f"files/worker[0] gen=1 pid={pid}"
-    assert "killed by signal 9" in pool["last_death"]["text"]
+    assert re.search(r"^killed by signal 9 .* \[PR0302\]$", pool["last_death"]["text"])
     assert not pool["last_death"]["expected"]
     daemon.reload()
     wait_until(lambda: len(daemon.ask("workers")["workers"]) == 1, "the end of the old generation")

@@ -231,6 +231,8 @@ TEST_CASE("what a worker has overwritten is not told as if it were so") {
 TEST_CASE("an unexpected death has the code of its cause, an expected one has none") {
   using enum MessageCode;
   CHECK(write_obituary(death(SlotState::kDraining, kClean)).code == std::nullopt);
+  CHECK(write_obituary(death(SlotState::kDraining, kClean)).text_with_code().ends_with(" requests"));
+  CHECK(write_obituary(death(SlotState::kServing, kSegv)).text_with_code().ends_with(" requests [PR0301]"));
   CHECK(write_obituary(death(SlotState::kServing, kSegv)).code == kWorkerCrashed);
   CHECK(write_obituary(death(SlotState::kServing, {.signalled = true, .code = SIGTERM})).code == kWorkerEndedBySignal);
   CHECK(write_obituary(death(SlotState::kServing, kKilled)).code == kWorkerKilled);
