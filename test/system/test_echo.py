@@ -338,11 +338,17 @@ def test_nothing_is_left_of_clients_that_vanish(session, concurrency):
 
     at_rest = {pid: len(descriptors(pid)) for pid in pids}
     vanish(1_000 if harness.is_sanitized() else 100)  # the sanitizer's own tables grow for longer
-    before = [resident_kib(pid) for pid in pids]
-    vanish(1_000)
-    wait_until(lambda: {pid: len(descriptors(pid)) for pid in pids} == at_rest, "all connections closed")
-    growth = max(resident_kib(pid) - old for pid, old in zip(pids, before))
-    assert growth < 1_000 * (5 if harness.is_sanitized() else 1)
+    # What leaks grows with each thousand; what threads and allocators keep for the next time does not.
+    growth = []
+    for _ in range(4):
+        before = [resident_kib(pid) for pid in pids]
+        vanish(1_000)
+        wait_until(lambda: {pid: len(descriptors(pid)) for pid in pids} == at_rest, "all connections closed")
+        growth.append(max(resident_kib(pid) - old for pid, old in zip(pids, before)))
+        if growth[-1] < 1_000 * (5 if harness.is_sanitized() else 1):
+            break
+    else:
+        pytest.fail(f"grows by more than a KiB for each connection: {growth} KiB")
     with Client(address) as client:
         client.ask(b"still there")
 
