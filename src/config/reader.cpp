@@ -288,15 +288,24 @@ class Reader {
       complain(position, value.error().message, value.error().hint);
       return;
     }
+    if (const auto* text = std::get_if<std::string>(&*value);
+        key.whole_path && !text->starts_with('/') && !is_word(key, *text)) {
+      complain(position, fmt::format("{} = {} is a relative path", name, in_quotes(*text)),
+               "write the whole path, from / on");
+      return;
+    }
     key.access.set(owner, resolved(key, *std::move(value)));
+  }
+
+  [[nodiscard]] static bool is_word(const Key& key, std::string_view text) {
+    return std::ranges::find(key.words, text, &Word::text) != key.words.end();
   }
 
   [[nodiscard]] Value resolved(const Key& key, Value value) const {
     auto* text = std::get_if<std::string>(&value);
     const bool is_path = key.access.kind == Kind::kPath || key.paths;
     // An empty path stands for one that is found elsewhere.
-    if (is_path && !text->empty() && std::ranges::find(key.words, *text, &Word::text) == key.words.end())
-      *text = absolute_path(*text, folder_);
+    if (is_path && !text->empty() && !is_word(key, *text)) *text = absolute_path(*text, folder_);
     return value;
   }
 

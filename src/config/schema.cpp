@@ -78,8 +78,9 @@ constexpr std::array kControlKeys{
         .access = member<&ControlConfig::socket>(Kind::kPath),
         .range = kSocketPathText,
         .words = kControlSockets,
+        .whole_path = true,  // prongctl looks for it from anywhere
         .example = R"("/run/prongd/control.sock")",
-        .doc = "The UNIX socket of `prongctl` ([control](control.md))."},
+        .doc = "The UNIX socket of `prongctl` ([control](control.md)). A path begins with `/`."},
     Key{.name = "mode",
         .access = member<&ControlConfig::mode>(Kind::kOctal),
         .range = {0, 0777},

@@ -89,6 +89,7 @@ struct Key {
   const Section* section = nullptr;  // of the parts
   TakesEffect takes_effect = TakesEffect::kReload;
   bool paths = false;             // of kTexts and kTextMap: the texts are paths, as those of kPath
+  bool whole_path = false;        // of kPath: a relative one is refused, not taken from the file's folder
   bool any_text = false;          // of texts: may have line ends and other control characters; of a list: empty ones
   std::string_view example = {};  // as TOML source; empty: the default serves
   std::string_view doc = {};

@@ -145,6 +145,18 @@ TEST_CASE("values know where they were written") {
   CHECK(config.position_of("pool.a.group") == nullptr);
 }
 
+TEST_CASE("a control socket at a relative path is refused: prongctl looks for it from anywhere") {
+  for (const char* path : {"c.sock/", "./c.sock", "run/c.sock", "~/c.sock"}) {
+    CAPTURE(path);
+    const Loaded loaded = load_text(
+        std::string("[control]\nsocket = \"") + path + "\"\n[pool.a]\nlisten = [\"x\"]\n" + "static.root = \"/\"",
+        "/etc/t.toml");
+    REQUIRE(loaded.diagnostics.size() == 1);
+    CHECK(to_text(loaded.diagnostics.front()) == std::string("/etc/t.toml:2:10: error: control.socket = \"") + path +
+                                                     "\" is a relative path; write the whole path, from / on");
+  }
+}
+
 TEST_CASE("a relative path is taken from the folder of its file, normalised") {
   const auto root_of = [](std::string_view root, const std::string& file) {
     const std::string text = R"([pool.a]
