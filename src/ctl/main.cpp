@@ -82,7 +82,21 @@ int explain_code(const Options& options) {
   return text ? print(*text) : fail(text.error());
 }
 
+// `top` for programs: an answer in each line, until one of the two goes.
+int stream(const Options& options) {
+  auto connection = Connection::open(sockets_of(options));
+  if (!connection) return cannot_connect(connection.error());
+  while (true) {
+    const auto answer = ask(*connection, options.request);
+    if (!answer) return fail(answer.error());
+    const int printed = print(answer->dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
+    if (printed != kDone || !is_good(*answer)) return kFailed;
+    std::this_thread::sleep_for(options.interval);
+  }
+}
+
 int watch(const Options& options) {
+  if (options.json) return stream(options);
   const auto watched = run_top(sockets_of(options), options.request, options.interval);
   if (watched) return kDone;
   return watched.error().error_number != 0 ? cannot_connect(watched.error()) : fail(watched.error());

@@ -4,12 +4,14 @@ same numbers."""
 import codecs
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
 import select
 import signal
 import struct
+import subprocess
 import termios
 import time
 from pathlib import Path
@@ -176,6 +178,17 @@ def test_top_needs_a_terminal_and_a_daemon(session):
     assert terminal.end() == 3
     assert "no prongd is running" in "".join(terminal.screen.display)
     os.close(terminal.fd)
+
+
+def test_top_prints_an_answer_in_a_line_again_and_again_for_programs(session):
+    daemon = session.start()
+    with subprocess.Popen([PRONGCTL, "--socket", daemon.control_socket(), "--json", "top", "--every", "10ms"],
+                          stdout=subprocess.PIPE, text=True) as streamed:
+        answers = [json.loads(streamed.stdout.readline()) for _ in range(5)]
+        assert all(answer["ok"] and len(answer["result"]["workers"]) == 2 for answer in answers)
+        daemon.send(signal.SIGTERM)
+        streamed.stdout.read()
+        assert streamed.wait(LIMIT) == 1
 
 
 def test_an_interrupted_top_leaves_the_terminal_as_it_was(session):
