@@ -97,6 +97,9 @@ std::string cause_of(const Death& death) {
   if (!death.killed_because.empty()) return fmt::format("killed by the master: {}", death.killed_because);
   if (!death.retired_because.empty()) return death.retired_because;
   if (death.state == SlotState::kStarting) return "it was not ready yet";
+  if (death.out_of_memory)
+    return "by the kernel's out-of-memory killer: a limit of its cgroup (MemoryMax=) or the machine's was reached; "
+           "see dmesg";
   if (death.status.signalled && death.status.code == SIGKILL)
     return "the master did not send it: an operator, or the kernel's out-of-memory killer (see dmesg)";
   return {};
@@ -163,6 +166,7 @@ std::string cause_word(const Death& death, bool expected) {
   if (!death.start_failure.empty()) return "start_failed";
   if (expected && death.departure != Departure::kNone) return std::string{word_of(death.departure)};
   if (expected) return "finished";
+  if (death.out_of_memory) return "oom";
   if (death.status.signalled) return std::string{os::signal_name(death.status.code)};
   return fmt::format("exit_{}", death.status.code);
 }

@@ -50,6 +50,9 @@ struct Death {
   std::vector<std::optional<ipc::ThreadReading>> threads = {};
   os::TimePoint now = {};
   Departure departure = Departure::kNone;
+  // It was killed, not by the master, and meanwhile the kernel's out-of-memory killer has ended a process of the
+  // daemon.
+  bool out_of_memory = false;
 };
 
 // Expected deaths are told as information and have no code, signals and failures are errors.

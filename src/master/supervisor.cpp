@@ -362,7 +362,8 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
                     .python_stack = log_python_stack(place),
                     .threads = threads_of(slot, now),
                     .now = now,
-                    .departure = departure_of(place)};
+                    .departure = departure_of(place),
+                    .out_of_memory = was_out_of_memory(place, exit.status)};
   const Obituary obituary = write_obituary(death);
   if (obituary.code)
     log::write(log::Coded::kError, *obituary.code, subject(place), obituary.text);
@@ -602,6 +603,16 @@ void Supervisor::tell_serving_workers(const std::string& pool, const ipc::Messag
       }
     }
   }
+}
+
+// Each such kill is laid to one death. The kernel counts it before the process is dead.
+bool Supervisor::was_out_of_memory(const Place& place, const os::ExitStatus& status) {
+  const bool by_somebody = status.signalled && status.code == SIGKILL && place.slot->killed_because.empty();
+  if (!by_somebody || !out_of_memory_kills_) return false;
+  const auto kills = os::out_of_memory_kills();
+  if (!kills || *kills <= *out_of_memory_kills_) return false;
+  ++*out_of_memory_kills_;
+  return true;
 }
 
 Departure Supervisor::departure_of(const Place& place) {

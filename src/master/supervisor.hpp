@@ -21,6 +21,7 @@
 #include "master/pool_totals.hpp"
 #include "net/listener_set.hpp"
 #include "os/epoll.hpp"
+#include "os/memory.hpp"
 #include "os/process.hpp"
 
 namespace prong::master {
@@ -41,7 +42,8 @@ class Supervisor {
         access_logs_(&access_logs),
         worker_main_(worker_main),
         descriptor_limit_(descriptor_limit),
-        launcher_file_(launcher_file) {}
+        launcher_file_(launcher_file),
+        out_of_memory_kills_(os::out_of_memory_kills()) {}
   static constexpr std::uint64_t kFirstKey = 1024;
 
   // A new generation in phase kRaising; its workers start with the next reconcile(). Borrowed; valid until it is gone.
@@ -158,6 +160,7 @@ class Supervisor {
   [[nodiscard]] Result<pid_t> make_worker(const Place& place, os::TimePoint now);
   [[nodiscard]] Result<pid_t> fork_with(ipc::Inheritance inheritance, const Generation& generation, const Pool& pool);
   [[nodiscard]] static Departure departure_of(const Place& place);
+  [[nodiscard]] bool was_out_of_memory(const Place& place, const os::ExitStatus& status);
   void note_death(const Place& place, const Obituary& obituary, const ipc::WorkerTotals& did, os::TimePoint now);
   static void report_fork_failure(const Place& place, const Error& error);
   [[nodiscard]] StopPlan choose_stop_plan(const Place& place) const;
@@ -221,6 +224,7 @@ class Supervisor {
   std::optional<os::TimePoint> nearest_due_;  // of all slots, as next_deadline() found it
   std::optional<std::string> reload_wish_;
   std::vector<Asker> askers_;
+  std::optional<std::uint64_t> out_of_memory_kills_;  // that are known, or laid to a worker's death
   PoolBook book_;
   std::set<std::string> paused_;  // pools, by their names
   EventList events_;

@@ -97,4 +97,36 @@ std::optional<ProcessUsage> usage_of(pid_t pid) {
   return std::nullopt;
 }
 
+// A line is "hierarchy:controllers:path"; in cgroups v2 "0::path".
+std::vector<std::string> memory_event_files(std::string_view own_cgroups) {
+  std::vector<std::string> files;
+  while (!own_cgroups.empty()) {
+    const std::string_view line = own_cgroups.substr(0, own_cgroups.find('\n'));
+    own_cgroups.remove_prefix(std::min(line.size() + 1, own_cgroups.size()));
+    const std::size_t controllers = std::min(line.find(':'), line.size() - 1) + 1;
+    const std::size_t end = line.find(':', controllers);
+    if (line.empty() || end == std::string_view::npos) continue;
+    const std::string path{line.substr(end + 1)};
+    const std::string_view names = line.substr(controllers, end - controllers);
+    if (names == "memory") files.push_back("/sys/fs/cgroup/memory" + path + "/memory.oom_control");
+    if (names.empty()) files.push_back("/sys/fs/cgroup" + path + "/memory.events");
+  }
+  return files;
+}
+
+std::optional<std::uint64_t> out_of_memory_kills() {
+  constexpr std::string_view kField = "\noom_kill ";
+  const auto own_cgroups = read_text("/proc/self/cgroup");
+  if (!own_cgroups) return std::nullopt;
+  for (const std::string& path : memory_event_files(*own_cgroups)) {
+    const auto text = read_text(path.c_str());
+    if (!text) continue;
+    const std::size_t at = text->find(kField);
+    if (at == std::string::npos) continue;
+    if (const auto kills = leading_number(std::string_view{*text}.substr(at + kField.size()), path.c_str()))
+      return *kills;
+  }
+  return std::nullopt;
+}
+
 }  // namespace prong::os

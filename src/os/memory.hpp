@@ -4,7 +4,11 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/units.hpp"
@@ -26,5 +30,11 @@ struct ProcessUsage {
 };
 // Nothing: it is gone, or /proc is not there or shows it to nobody (hidepid, proc(5)). Some 10 us.
 [[nodiscard]] std::optional<ProcessUsage> usage_of(pid_t pid);
+
+// How many processes of our memory cgroup, and of those below it, the kernel's out-of-memory killer has ended: for
+// whatever limit, its own or the machine's. Nothing: there is no such cgroup, or the kernel does not tell.
+[[nodiscard]] std::optional<std::uint64_t> out_of_memory_kills();
+// The files that may tell it, in the order in which to try them, by what stands in /proc/self/cgroup (cgroups(7)).
+[[nodiscard]] std::vector<std::string> memory_event_files(std::string_view own_cgroups);
 
 }  // namespace prong::os

@@ -37,7 +37,7 @@ PYTHON_LEAKS = Path(__file__).with_name("cpython.supp")
 SUPPRESSED_FROM = (3, 12)
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-DESCRIPTORS_PER_WORKER = 1  # what the master holds for each: a channel
+DESCRIPTORS_PER_WORKER = 1  # what the master holds for each: a channel; of a status pool one more, over which it asks
 
 LINE = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?P<level>debug|info|warn|error) +(?P<subject>\S.*?): (?P<text>.*)$")

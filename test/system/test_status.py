@@ -1,6 +1,7 @@
 """The app kind `status`: what it tells, in which form, to whom; that its numbers are right over deaths, recycled workers and
 reloads; and that neither a master that does not answer nor a worker that has been taken over makes trouble."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -243,6 +244,92 @@ def test_status_json_tells_deaths_and_reloads_with_their_causes(session):
     assert "workers 1 -> 2" in done["text"]
     assert abs(found["time"] - time.time()) < LIMIT
     assert found["started"] <= found["time"]
+
+
+def causes(status, pool):
+    return {cause: count for found in status.json()["pools"] if found["name"] == pool
+            for cause, count in found["deaths_by_cause"].items()}
+
+
+def test_each_death_is_counted_with_its_cause(session):
+    daemon = session.start_trial("process", workers=2, request_timeout="300ms", graceful_timeout="1s", text=status_pool() +
+                                 table("pool.cat", listen=listen(5), exec={"command": ["/bin/cat"], "spare": 1}))
+    status = Status(daemon)
+    expected = {}
+
+    def happens(cause, what):
+        what()
+        expected[cause] = expected.get(cause, 0) + 1
+        wait_until(lambda: causes(status, "trial") == expected, lambda: f"{expected}: {causes(status, 'trial')}")
+        wait_until(lambda: status.value("prongd_pool_workers", pool="trial", state="ready") == wanted, "the replacement")
+
+    def ask(target):
+        with Connection(daemon.address("trial")) as connection:
+            connection.request(target)
+            with contextlib.suppress(Cut, ConnectionError):
+                connection.response()
+
+    wanted = 2
+    daemon.expect(r"trial/worker.*(killed by signal 11|killed by signal 6|status 7)|overran request_timeout")
+    happens("SIGSEGV", lambda: ask("/crash"))
+    happens("SIGABRT", lambda: ask("/abort"))
+    happens("exit_7", lambda: ask("/exit"))
+    happens("request_timeout", lambda: ask("/hang"))
+    happens("terminated", lambda: os.kill(next(iter(daemon.workers("trial").values())), signal.SIGTERM))
+    # The replacement of the last one may be in another slot.
+    happens("recycle", lambda: daemon.control("recycle", f"trial/{min(daemon.workers('trial'))}").check_returncode())
+    wanted = 1
+    happens("scale", lambda: daemon.control("scale", "trial", "1").check_returncode())
+    daemon.expect_more(workers=-1)
+    with socket.create_connection(daemon.address("cat"), LIMIT) as connection:
+        connection.sendall(b"x")
+        assert connection.recv(1) == b"x"
+        wait_until(lambda: status.value("prongd_pool_workers", pool="cat", state="busy") == 1, "the program told")
+    wait_until(lambda: causes(status, "cat") == {"finished": 1}, lambda: causes(status, "cat"))
+    # Programs that end as they should are none of the events that somebody looks for.
+    assert not [event for event in status.json()["events"] if event["subject"].startswith("cat/")]
+
+
+def memory_cgroup(limit):
+    """A new memory cgroup below our own, with that limit; skips where there can be none."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for top, name, key in ((Path("/sys/fs/cgroup/memory"), "memory", "memory.limit_in_bytes"),
+                               (Path("/sys/fs/cgroup"), "", "memory.max")):
+            folder = Path(f"{top}{path}") / f"prongd-test-{os.getpid()}"
+            if controllers != name:
+                continue
+            with contextlib.suppress(OSError):
+                folder.mkdir()
+                try:
+                    (folder / key).write_text(str(limit))
+                    return folder
+                except OSError:
+                    folder.rmdir()
+    pytest.skip("no memory cgroup can be made here")
+
+
+@pytest.mark.root
+def test_a_worker_that_the_out_of_memory_killer_ends_is_told_as_such(session):
+    folder = memory_cgroup(150 << 20)
+    try:
+        eats = "import sys; sys.stdin.readline(); x = bytearray(600 << 20); x[::4096] = x[::4096]"
+        daemon = session.start(status_pool() + table("pool.eats", listen=listen(5), exec={
+            "command": ["/usr/bin/python3", "-c", eats], "spare": 1}),
+            preexec=lambda: (folder / "cgroup.procs").write_text("0"))
+        status = Status(daemon)
+        daemon.expect(r"program for 127.* killed by signal 9 \(SIGKILL\).*; by the kernel's out-of-memory killer")
+        with socket.create_connection(daemon.address("eats"), LIMIT) as connection:
+            connection.sendall(b"\n")
+            assert connection.recv(1) == b""
+        wait_until(lambda: causes(status, "eats") == {"oom": 1}, lambda: causes(status, "eats"))
+        # One that somebody kills afterwards is none of the kernel's.
+        daemon.kill_worker(daemon.workers("status")[0])
+        wait_until(lambda: causes(Status(daemon), "status") == {"SIGKILL": 1}, "the other death told")
+        daemon.stop()
+    finally:
+        wait_until(lambda: not (folder / "cgroup.procs").read_text(), "the cgroup's end")
+        folder.rmdir()
 
 
 # --------------------------------------------------------------------------------------------------- numbers that are right

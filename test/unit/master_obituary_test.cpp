@@ -291,6 +291,12 @@ TEST_CASE("a death has its cause in one word") {
   of = death(SlotState::kTaken, kFailed);
   of.program = ProgramKind::kConnection;
   CHECK(cause_of(of) == "finished");
+
+  of = death(SlotState::kServing, kKilled);
+  CHECK(cause_of(of) == "SIGKILL");
+  of.out_of_memory = true;
+  CHECK(cause_of(of) == "oom");
+  CHECK_THAT(write_obituary(of).text, Catch::Contains("by the kernel's out-of-memory killer"));
 }
 
 }  // namespace prong::master

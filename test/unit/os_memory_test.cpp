@@ -60,4 +60,17 @@ TEST_CASE("nothing is told of a process that is not there") {
   CHECK_FALSE(usage_of(-1).has_value());
 }
 
+TEST_CASE("what the out-of-memory killer has done stands in the file of our memory cgroup") {
+  const auto files = [](const char* text) { return memory_event_files(text); };
+  using Files = std::vector<std::string>;
+  CHECK(files("0::/system.slice/prongd.service\n") ==
+        Files{"/sys/fs/cgroup/system.slice/prongd.service/memory.events"});
+  CHECK(files("9:name=systemd:/a\n4:memory:/b:c\n1:cpu,cpuacct:/\n0::/") ==
+        Files{"/sys/fs/cgroup/memory/b:c/memory.oom_control", "/sys/fs/cgroup//memory.events"});
+  CHECK(files("").empty());
+  CHECK(files("\n\n").empty());
+  CHECK(files("4:memory").empty());
+  CHECK(files(":").empty());
+}
+
 }  // namespace prong::os

@@ -197,10 +197,10 @@ void tell_answers(const ipc::DaemonReport& daemon, MetricsText& text) {
 
 // Told from the start, as 0: Prometheus does not see a counter grow that appears as 1. The words of master/obituary,
 // and the signals and the status that crashes and failed starts end with.
-constexpr std::array<std::string_view, 19> kCommonCauses{
+constexpr std::array<std::string_view, 20> kCommonCauses{
     "stop",          "reload",       "recycle",          "scale",   "terminated", "finished", "request_timeout",
     "start_timeout", "start_failed", "graceful_timeout", "channel", "deadline",   "SIGSEGV",  "SIGABRT",
-    "SIGBUS",        "SIGFPE",       "SIGILL",           "SIGKILL", "exit_1"};
+    "SIGBUS",        "SIGFPE",       "SIGILL",           "SIGKILL", "oom",        "exit_1"};
 
 void tell_deaths(const ipc::DaemonReport& daemon, MetricsText& text) {
   text.begin({.name = "prongd_pool_deaths", .type = kCounter, .help = "Workers that have ended, by cause."});
