@@ -1,4 +1,5 @@
-// The configuration and its schema in words: for --print-config, --dump-schema, docs/configuration.md and prongd.toml(5).
+// The configuration and its schema in words: for --print-config, --dump-schema, docs/configuration.md and
+// prongd.toml(5).
 // All are walks over config/schema.hpp.
 #pragma once
 

@@ -23,6 +23,7 @@ import harness
 from client import Connection, get
 from harness import LIMIT, PRONGCTL, table, wait_until
 
+PYTHON = "/usr/bin/python3"  # not one that comes first in PATH: it may be a script
 DOWN, UP = b"\x1bOB", b"\x1bOA"
 
 
@@ -189,6 +190,7 @@ def test_top_prints_an_answer_in_a_line_again_and_again_for_programs(session):
         daemon.send(signal.SIGTERM)
         streamed.stdout.read()
         assert streamed.wait(LIMIT) == 1
+    assert daemon.wait_exit() == 0
 
 
 def test_an_interrupted_top_leaves_the_terminal_as_it_was(session):
@@ -230,7 +232,7 @@ def test_workers_and_top_tell_what_each_thread_is_in_and_until_when(session, con
         more["threads"] = 3
     daemon = session.start(
         table("pool.app", listen=["127.0.0.1:0"], workers=1, concurrency=concurrency,
-              wsgi={"app": "slow:app", "path": [str(session.folder)]}, **more),
+              wsgi={"app": "slow:app", "path": [str(session.folder)], "python": PYTHON}, **more),
         environment=harness.interpreter_environment())
     with Connection(daemon.address("app")) as connection:
         connection.request(f"/slow?{go}")
@@ -250,8 +252,8 @@ def test_workers_and_top_tell_what_each_thread_is_in_and_until_when(session, con
         else:
             assert 0 < thread["deadline_seconds"] <= 50
         line = rf"GET /slow\?{re.escape(str(go))} for \S+, from 127\.0\.0\.1:{port}"
-        assert re.search(rf"^  {'thread [123]: ' if concurrency == 'thread' else ''}{line}", daemon.control("workers").stdout,
-                         re.M)
+        number = "thread [123]: " if concurrency == "thread" else ""
+        assert re.search(rf"^  {number}{line}", daemon.control("workers").stdout, re.M)
         with top(daemon, "--every", "50ms", columns=300) as terminal:
             terminal.wait(line)
             go.touch()

@@ -16,8 +16,8 @@ ipc::WorkerTotals worker(const ipc::WorkerCounts& counts) {
   return {.counts = counts, .service_time = ipc::Histogram::of(cells), .queue_delay = {}};
 }
 
-const DeathNote kExpected{.worker = "a", .text = "left", .cause = "reload", .expected = true, .at = {}};
-const DeathNote kUnexpected{.worker = "b", .text = "crashed", .cause = "SIGSEGV", .expected = false, .at = {}};
+const DeathNote left{.worker = "a", .text = "left", .cause = "reload", .expected = true, .at = {}};
+const DeathNote crashed{.worker = "b", .text = "crashed", .cause = "SIGSEGV", .expected = false, .at = {}};
 
 }  // namespace
 
@@ -30,9 +30,9 @@ TEST_CASE("a pool that had no workers has zeros") {
 
 TEST_CASE("dead workers are added to their pool, by its name") {
   PoolBook book;
-  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, kExpected);
-  book.bury("shop", worker({.connections = 1, .open_connections = 1, .begun = 9, .requests = 7}), 1s, kUnexpected);
-  book.bury("files", worker({.connections = 1}), 1s, kExpected);
+  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, left);
+  book.bury("shop", worker({.connections = 1, .open_connections = 1, .begun = 9, .requests = 7}), 1s, crashed);
+  book.bury("files", worker({.connections = 1}), 1s, left);
   const PoolTotals shop = book.of("shop");
   CHECK(shop.workers == 2);
   CHECK(shop.unexpected_deaths == 1);
@@ -49,19 +49,19 @@ TEST_CASE("dead workers are added to their pool, by its name") {
 TEST_CASE("deaths are counted by their cause, and the last one that somebody should know of stays") {
   PoolBook book;
   CHECK_FALSE(book.of("shop").last_death.has_value());
-  book.bury("shop", {}, 1s, kExpected);
+  book.bury("shop", {}, 1s, left);
   CHECK(book.of("shop").last_death->text == "left");
-  book.bury("shop", {}, 1s, kUnexpected);
+  book.bury("shop", {}, 1s, crashed);
   CHECK(book.of("shop").last_death->text == "crashed");
-  book.bury("shop", {}, 1s, kExpected);
+  book.bury("shop", {}, 1s, left);
   CHECK(book.of("shop").last_death->text == "crashed");
   CHECK(book.of("shop").deaths_by_cause == std::map<std::string, std::uint64_t>{{"SIGSEGV", 1}, {"reload", 2}});
 }
 
 TEST_CASE("a worker that has overwritten its numbers is counted, and its numbers are not") {
   PoolBook book;
-  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, kExpected);
-  book.bury("shop", worker({.connections = std::numeric_limits<std::uint64_t>::max()}), 1s, kUnexpected);
+  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, left);
+  book.bury("shop", worker({.connections = std::numeric_limits<std::uint64_t>::max()}), 1s, crashed);
   const PoolTotals shop = book.of("shop");
   CHECK(shop.workers == 2);
   CHECK(shop.overwritten == 1);
@@ -74,7 +74,7 @@ TEST_CASE("a worker that has overwritten its numbers is counted, and its numbers
 
 TEST_CASE("live workers are added for whoever asks, and to nothing else") {
   PoolBook book;
-  book.bury("shop", worker({.begun = 5, .requests = 5}), 1s, kExpected);
+  book.bury("shop", worker({.begun = 5, .requests = 5}), 1s, left);
   PoolTotals totals = book.of("shop");
   totals.add_live(worker({.connections = 1, .open_connections = 1, .begun = 3, .requests = 2}), 1s);
   CHECK(totals.served.counts.requests == 7);
