@@ -120,6 +120,23 @@ TEST_CASE("what is told of a histogram is an exact sum of the scoreboard's bucke
   CHECK(has_line(text, "prongd_pool_queue_delay_seconds_count{pool=\"shop\"} 0"));
 }
 
+TEST_CASE("each worker has histograms of its own") {
+  ipc::HistogramCells cells{};
+  cells.add(std::chrono::microseconds(20));
+  cells.add(std::chrono::seconds(100));
+  ipc::WorkerReport worker{.pool = "shop", .slot = 3, .generation = 1};
+  worker.served.service_time = ipc::Histogram::of(cells);
+  const std::string text = metrics_of(daemon_with({worker, {.pool = "shop", .slot = 4, .generation = 1}}, 1), kOpen);
+  const std::string start = R"(prongd_worker_service_time_seconds_bucket{pool="shop",worker="3",le=")";
+  CHECK(has_line(text, start + "1.6e-05\"} 0"));
+  CHECK(has_line(text, start + "6.4e-05\"} 1"));
+  CHECK(has_line(text, start + "67.108864\"} 1"));
+  CHECK(has_line(text, start + "+Inf\"} 2"));
+  CHECK(has_line(text, "prongd_worker_service_time_seconds_sum{pool=\"shop\",worker=\"3\"} 100.00002"));
+  CHECK(has_line(text, "prongd_worker_service_time_seconds_count{pool=\"shop\",worker=\"4\"} 0"));
+  CHECK(has_line(text, "prongd_worker_queue_delay_seconds_count{pool=\"shop\",worker=\"3\"} 0"));
+}
+
 TEST_CASE("of two workers in one slot the one that serves is told") {
   const auto told = [](std::vector<ipc::WorkerReport> workers, std::uint32_t generation) {
     const std::string text = metrics_of(daemon_with(std::move(workers), generation), kOpen);

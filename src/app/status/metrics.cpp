@@ -305,6 +305,24 @@ void tell_workers(const Workers& all, std::uint32_t serving, MetricsText& text) 
     for (const ipc::WorkerReport* worker : workers)
       text.add({{"pool", worker->pool}, {"worker", std::to_string(worker->slot)}}, metric.value(*worker));
   }
+  const auto tell_histogram = [&](const MetricFamily& family, ipc::Histogram ipc::WorkerTotals::* which) {
+    text.begin(family);
+    for (const ipc::WorkerReport* worker : workers) {
+      const ipc::Histogram& histogram = worker->served.*which;
+      text.add_histogram({{"pool", worker->pool}, {"worker", std::to_string(worker->slot)}}, cumulative(histogram),
+                         seconds(histogram.sum()));
+    }
+  };
+  tell_histogram({.name = "prongd_worker_service_time_seconds",
+                  .type = MetricType::kHistogram,
+                  .unit = "seconds",
+                  .help = "As of its pool, of this worker alone."},
+                 &ipc::WorkerTotals::service_time);
+  tell_histogram({.name = "prongd_worker_queue_delay_seconds",
+                  .type = MetricType::kHistogram,
+                  .unit = "seconds",
+                  .help = "As of its pool, of connections that this worker accepted."},
+                 &ipc::WorkerTotals::queue_delay);
 }
 
 // Whether an element of an Accept field is OpenMetrics of a version that is spoken here, and wanted at all.
