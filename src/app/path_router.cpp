@@ -34,6 +34,11 @@ PathRouter::PathRouter(http::Handler& application, Settings settings)
                     [](const Folder& folder) { return folder.prefix.size(); });
 }
 
+std::unique_ptr<http::BodySink> PathRouter::body_sink(const http::Request& request) {
+  const std::optional<Route> found = route(request.path);
+  return found ? found->handler->body_sink(seen_below(request, found->prefix, found->path)) : nullptr;
+}
+
 http::BodyUse PathRouter::body_use(const http::Request& request) {
   const std::optional<Route> found = route(request.path);
   return found ? found->handler->body_use(seen_below(request, found->prefix, found->path)) : http::BodyUse::kDrop;

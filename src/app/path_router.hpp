@@ -34,6 +34,8 @@ class PathRouter final : public http::Handler {
 
   // Of a folder's requests it drops the body, of others it asks the application.
   [[nodiscard]] http::BodyUse body_use(const http::Request& request) override;
+  // Of the application, whose body_use() said kPass.
+  [[nodiscard]] std::unique_ptr<http::BodySink> body_sink(const http::Request& request) override;
   // The folder with the longest prefix that the path has as whole parts, else the application, else 404. Of a folder
   // what the path means is compared, without dots and escapes; what nobody can tell the meaning of goes by its bytes.
   [[nodiscard]] http::Answer handle(const http::Request& request) override;

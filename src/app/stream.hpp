@@ -12,16 +12,23 @@
 //
 // Nothing is without bounds: a client's next bytes are read only when the application has taken the ones before and has
 // little to send; whoever has more to send than StreamReply::room() says so with StreamReply::wants_to_send_more().
+//
+// Code that waits for its client talks in another way, in `process` and `thread`: StreamHandler::converse() is called
+// once for a connection, with a StreamPartner that has functions to read and write.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "net/output.hpp"
+#include "os/clock.hpp"
 #include "os/socket.hpp"
 
 namespace prong::app {
@@ -51,10 +58,19 @@ class StreamReply {
   [[nodiscard]] std::size_t room() const { return room_; }
   // There is more to send: Stream::send_more() is called when the client has taken what waits.
   void wants_to_send_more() { more_ = true; }
+  // The same for who may have nothing to send by then.
+  void wants_room() { wants_room_ = true; }
+  // Whether bytes of the client are to be read from now on; until it is said again.
+  void want_data(bool wanted) { wants_data_ = wanted; }
+  // Ends the connection now, with a reset.
+  void cut() { cut_ = true; }
   // Ends the connection when everything has been sent; of the client nothing is read any more.
   void close() { close_ = true; }
 
   [[nodiscard]] bool more() const { return more_; }
+  [[nodiscard]] bool room_wanted() const { return wants_room_; }
+  [[nodiscard]] std::optional<bool> data_wanted() const { return wants_data_; }
+  [[nodiscard]] bool cuts() const { return cut_; }
   [[nodiscard]] bool closes() const { return close_; }
 
  private:
@@ -64,6 +80,9 @@ class StreamReply {
   std::size_t room_;
   bool more_ = false;
   bool close_ = false;
+  bool wants_room_ = false;
+  bool cut_ = false;
+  std::optional<bool> wants_data_ = {};  // nothing: as before
 };
 
 // One connection, as its application sees it. Destroyed when the connection is gone, whoever ended it. An exception
@@ -81,8 +100,39 @@ class Stream {
   virtual void receive(std::string_view bytes, StreamReply& reply) = 0;
   // The client will send no more (it may still read). Unless this is overridden, the connection ends.
   virtual void receive_end(StreamReply& reply) { reply.close(); }
-  // There is room for what wants_to_send_more() was about. To send nothing and to want more is a failure.
+  // There is room for what wants_to_send_more() was about, or that wants_room() asked for. To send nothing and to want
+  // to send more is a failure.
   virtual void send_more(StreamReply& /*reply*/) {}
+};
+
+// The client, for code that waits for it. Used by one thread, while converse() runs.
+class StreamPartner {
+ public:
+  enum class Received : std::uint8_t {
+    kData,
+    kEnd,       // the client will send no more
+    kTimeout,   // nothing came in time
+    kDraining,  // nothing has come, and the worker drains
+    kGone,      // the connection is lost
+  };
+  enum class AtDrain : std::uint8_t { kGoOn, kReturn };
+
+  StreamPartner() = default;
+  StreamPartner(const StreamPartner&) = delete;
+  StreamPartner& operator=(const StreamPartner&) = delete;
+  StreamPartner(StreamPartner&&) = delete;
+  StreamPartner& operator=(StreamPartner&&) = delete;
+  virtual ~StreamPartner() = default;
+
+  // Waits for bytes, at most so long (nothing: as long as the pool lets a client be silent); kReturn: and not while the
+  // worker drains. How many bytes have come goes to `size`; only with kData it is more than 0.
+  [[nodiscard]] virtual Received read(std::span<char> buffer, std::size_t& size,
+                                      std::optional<std::chrono::nanoseconds> timeout, AtDrain at_drain) = 0;
+  // Takes the bytes, and waits while too many wait for the client. False: the connection is lost.
+  [[nodiscard]] virtual bool write(std::string_view bytes) = 0;
+  // Ends the connection with a reset when converse() returns. Without it, everything is sent first.
+  virtual void cut() = 0;
+  [[nodiscard]] virtual const StreamPeer& peer() const = 0;
 };
 
 // What a worker runs on each connection.
@@ -98,6 +148,13 @@ class StreamHandler {
   // A connection has come; what is sent now comes before the client has said anything. Never nullptr. The handler
   // outlives its streams.
   [[nodiscard]] virtual std::unique_ptr<Stream> open(const StreamPeer& peer, StreamReply& reply) = 0;
+  // Whether it converses in place of that, outside of `event`.
+  [[nodiscard]] virtual bool converses() const { return false; }
+  // Talks with one client on an application thread, and returns when it is done; then the connection is closed. In
+  // `thread` on several threads at once.
+  virtual void converse(StreamPartner& /*partner*/) {}
+  // Between two events, on an application thread; see http::Handler::do_housekeeping().
+  [[nodiscard]] virtual std::optional<os::TimePoint> do_housekeeping(os::TimePoint /*now*/) { return std::nullopt; }
 };
 
 }  // namespace prong::app

@@ -41,7 +41,10 @@ StreamVerdict run_event(StreamHandler& handler, StreamEventKind kind, const Stre
     verdict.failure = "an exception that is no std::exception";
   }
   verdict.more = reply.more() && !reply.closes();
+  verdict.wants_room = reply.room_wanted() && !reply.closes();
   verdict.close = reply.closes();
+  verdict.cut = reply.cuts();
+  verdict.wants_data = reply.data_wanted();
   return verdict;
 }
 
@@ -52,10 +55,7 @@ StreamOutcome run_event(StreamHandler& handler, StreamEvent event) {
     return outcome;
   }
   StreamReply reply(outcome.output, event.room);
-  StreamVerdict verdict = run_event(handler, event.kind, event.peer, outcome.stream, event.bytes, reply);
-  outcome.more = verdict.more;
-  outcome.close = verdict.close;
-  outcome.failure = std::move(verdict.failure);
+  outcome.verdict = run_event(handler, event.kind, event.peer, outcome.stream, event.bytes, reply);
   return outcome;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,22 +31,25 @@ struct StreamEvent {
   std::size_t room = 0;                 // StreamReply::room()
 };
 
+// What StreamReply was told.
+struct StreamVerdict {
+  bool more = false;        // to be asked again: it has more to send
+  bool wants_room = false;  // to be asked again: it may have
+  bool close = false;
+  bool cut = false;
+  std::optional<bool> wants_data = {};
+  std::string failure = {};  // of an exception; empty: there was none
+};
+
 // What the application made of it, and the stream back.
 struct StreamOutcome {
   std::unique_ptr<Stream> stream = {};
   net::Output output = {};
-  bool more = false;
-  bool close = false;
-  std::string failure = {};  // of an exception; empty: there was none
+  StreamVerdict verdict = {};
 };
 
 // Calls the application, on the thread that this is called on, and catches what it throws. Opens the stream when there
 // is none.
-struct StreamVerdict {
-  bool more = false;
-  bool close = false;
-  std::string failure = {};
-};
 [[nodiscard]] StreamVerdict run_event(StreamHandler& handler, StreamEventKind kind, const StreamPeer& peer,
                                       std::unique_ptr<Stream>& stream, std::string_view bytes, StreamReply& reply);
 // The same for an event that crossed threads.

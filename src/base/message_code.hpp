@@ -60,6 +60,11 @@ enum class MessageCode : std::uint16_t {
   kApplicationFailed = 503,
   kAnswerNotSpooled = 504,
   kClientRefused = 505,
+  kModuleFailed = 506,
+  kModuleWarns = 507,
+  kModuleComplains = 508,
+  kAnswerOverdue = 509,
+  kStreamTooSlow = 510,
   // Listeners
   kBacklogCut = 601,
   kListenerOptionsKept = 602,

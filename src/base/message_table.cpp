@@ -178,9 +178,12 @@ constexpr std::array kMessages{
     Message{.code = kWorkerHung,
             .level = kError,
             .summary = "a worker was ended because it overran a deadline",
-            .cause = "A request took longer than it may, and the worker could not be freed of it otherwise.",
-            .effect = "The requests that it was in are lost, no others. Another worker was started.",
-            .action = "Look at the request that the line names, and at the stack of the worker."},
+            .cause = "In concurrency `event` its application was in one call for longer than request_timeout, so that "
+                     "nothing else could go on in the worker.",
+            .effect = "All connections of that worker are lost, no others. Another worker was started at once.",
+            .action = "Look at the request that the line names; `coredumpctl` shows the stack if a core was dumped "
+                      "(rlimits.core). What may wait belongs in concurrency `thread` or `process`; if it may take that "
+                      "long, raise request_timeout."},
     Message{.code = kProgramNotExecuted,
             .level = kError,
             .summary = "the program of an exec pool cannot be executed",
@@ -354,6 +357,42 @@ constexpr std::array kMessages{
             .action =
                 "Nothing against a single greedy client: it is what the limit is for. Raise `max_per_address` if many "
                 "clients share one address (a proxy, NAT)."},
+    Message{.code = kModuleFailed,
+            .level = kError,
+            .summary = "a module failed beside a request",
+            .cause =
+                "A timer, a descriptor's function, drain() or stop() of a C++ module has thrown or called fail(), or "
+                "it gave an answer or a metric that cannot be; the text says which.",
+            .effect = "What it was about is not done; a request was answered with 500. The worker goes on.",
+            .action = "Mend the module; see docs/modules.md."},
+    Message{.code = kModuleWarns,
+            .level = kWarn,
+            .summary = "a module wrote a warning",
+            .cause = "The module called log() of the SDK with the level PRONG_WARNING.",
+            .effect = "None of prongd's making.",
+            .action = "Ask the module's author."},
+    Message{.code = kModuleComplains,
+            .level = kError,
+            .summary = "a module wrote an error",
+            .cause = "The module called log() of the SDK with the level PRONG_ERROR.",
+            .effect = "None of prongd's making.",
+            .action = "Ask the module's author."},
+    Message{.code = kAnswerOverdue,
+            .level = kWarn,
+            .summary = "an answer that was to come later took longer than request_timeout",
+            .cause =
+                "A module in `event` concurrency has deferred an answer, or let a streamed body wait, and has not gone "
+                "on with it in time.",
+            .effect = "The client got 504, or a cut answer if it had begun. The worker goes on.",
+            .action = "Raise `request_timeout` of the pool, or mend the module."},
+    Message{
+        .code = kStreamTooSlow,
+        .level = kWarn,
+        .summary = "a client did not take what a module sent",
+        .cause = "More than `stream.max_output` was waiting for one client of a stream module in `event` concurrency.",
+        .effect = "That connection was cut with a reset; others are not touched.",
+        .action = "Nothing against a single slow client. Raise `stream.max_output`, or let the module heed what "
+                  "send() gives back."},
 
     Message{.code = kBacklogCut,
             .level = kWarn,

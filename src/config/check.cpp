@@ -1,12 +1,10 @@
 #include "config/check.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -20,6 +18,7 @@
 
 #include "base/escape.hpp"
 #include "config/check_exec.hpp"
+#include "config/check_module.hpp"
 #include "config/check_paths.hpp"
 #include "config/check_wsgi.hpp"
 #include "config/files.hpp"
@@ -90,14 +89,6 @@ std::optional<Error> why_no_header(std::string_view name, std::string_view value
   if (!is_header_value(value))
     return Error{.message = fmt::format("the value of the header {} cannot be {}", in_quotes(name), in_quotes(value)),
                  .hint = "leave out the spaces around it"};
-  return std::nullopt;
-}
-
-// Why `path` cannot be read as a file; nothing when it can.
-std::optional<std::string> why_no_file(const std::string& path) {
-  struct stat status{};
-  if (stat(path.c_str(), &status) != 0 || access(path.c_str(), R_OK) != 0) return errno_text(errno);
-  if (!S_ISREG(status.st_mode)) return "it is no file";
   return std::nullopt;
 }
 
@@ -191,11 +182,6 @@ class Checker {
     if (threads != nullptr && pool.concurrency != Concurrency::kThread)
       complain(*threads, fmt::format("{}.threads has no meaning with concurrency = {}", name, in_quotes(written)),
                R"(write concurrency = "thread", or leave the key out)");
-    const Position* const timeout = config_.position_of(name + ".request_timeout");
-    if (timeout != nullptr && pool.concurrency == Concurrency::kEvent)
-      complain(
-          *timeout, fmt::format("{}.request_timeout cannot be kept with concurrency = \"event\"", name),
-          R"(nobody can answer while the code of the I/O thread is stuck; write concurrency = "thread" or "process")");
   }
 
   // Keys that do nothing without another one.
@@ -312,6 +298,10 @@ class Checker {
 
   void check_app(const WsgiConfig& app, const PoolConfig& pool, const std::string& /*name*/) {
     check_wsgi(config_, pool, app, diagnostics_);
+  }
+
+  void check_app(const ModuleConfig& app, const PoolConfig& pool, const std::string& /*name*/) {
+    check_module(pool, app, diagnostics_);
   }
 
   void check_app(const RespondConfig& app, const PoolConfig& pool, const std::string& name) {

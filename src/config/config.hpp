@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -195,6 +196,45 @@ struct WsgiConfig {
   Position app_position = {};
 };
 
+// What a pool's clients speak with a module.
+enum class ModuleProtocol : std::uint8_t { kHttp, kStream };
+inline constexpr EnumText<ModuleProtocol, 2> kModuleProtocolText{
+    {{{ModuleProtocol::kHttp, "http"}, {ModuleProtocol::kStream, "stream"}}}};
+
+// One value of a module's `options`: a scalar, with the name by which it stands in nested tables and lists:
+// "limits.max", "peers[0]", "backends[1].host".
+using ModuleScalar = std::variant<bool, std::int64_t, double, std::string>;
+struct ModuleOption {
+  std::string name = {};
+  ModuleScalar value = {};
+  Position position = {};
+};
+
+// A list among the options: so that an empty one differs from none.
+struct ModuleOptionList {
+  std::string name = {};
+  std::size_t size = 0;
+  Position position = {};
+};
+
+// `options` of a module: free keys.
+struct ModuleOptions {
+  std::string toml = "{}";                   // the table as TOML source on one line, for printing and comparing
+  std::vector<ModuleOption> entries = {};    // its scalars, in the order of the file
+  std::vector<ModuleOptionList> lists = {};  // in the order of the file
+
+  // Where something was written does not count.
+  friend bool operator==(const ModuleOptions& a, const ModuleOptions& b) { return a.toml == b.toml; }
+};
+
+// Table `module`: a shared object that the workers load (include/prong/module.h).
+struct ModuleConfig {
+  std::string path = {};
+  ModuleProtocol protocol = ModuleProtocol::kHttp;
+  ModuleOptions options = {};
+  Position path_position = {};
+};
+
 // Table `echo`: every byte is sent back.
 struct EchoConfig {};
 
@@ -202,11 +242,13 @@ struct EchoConfig {};
 struct StatusConfig {};
 
 // What a pool runs. One alternative for each app table.
-using AppConfig = std::variant<StaticConfig, RespondConfig, EchoConfig, ExecConfig, WsgiConfig, StatusConfig>;
+using AppConfig =
+    std::variant<StaticConfig, RespondConfig, EchoConfig, ExecConfig, WsgiConfig, ModuleConfig, StatusConfig>;
 
 // Whether the pool's connections are raw streams: its application sees bytes, and no HTTP is spoken.
 [[nodiscard]] inline bool runs_streams(const AppConfig& app) {
-  return std::holds_alternative<EchoConfig>(app);
+  const auto* const module = std::get_if<ModuleConfig>(&app);
+  return std::holds_alternative<EchoConfig>(app) || (module != nullptr && module->protocol == ModuleProtocol::kStream);
 }
 
 // Table `stream`: limits of connections that speak no HTTP.
@@ -216,6 +258,7 @@ struct StreamConfig {
   ByteSize min_send_rate = {100};                    // bytes/s that a client has to take in each send_timeout
   Duration idle_grace = std::chrono::seconds{2};     // of silence, when the daemon stops
   ByteSize buffer = {64U << 10U};                    // that may wait for a client before it is read from again
+  ByteSize max_output = {1U << 20U};                 // of a module that may wait for a client; then it is cut
 };
 
 // Table `access_log`: one line for each answer.
@@ -239,7 +282,7 @@ struct PoolConfig {
   std::optional<std::uint32_t> workers = {};
   Concurrency concurrency = Concurrency::kEvent;        // for a WsgiConfig the reader makes it kThread
   std::uint32_t threads = 4;                            // application threads of one worker, in `thread`
-  Duration request_timeout = std::chrono::seconds{60};  // for the application; 0: none. Not in `event`
+  Duration request_timeout = std::chrono::seconds{60};  // for the application; 0: none
   std::uint32_t max_connections = 10'000;               // at once, in one worker
   std::string user = {};                                // empty: the user of the master
   std::string group = {};                               // empty: the user's primary group

@@ -104,4 +104,11 @@ std::string folder_of(const std::string& file) {
   return fs::path{absolute_path(file, os::working_directory())}.parent_path().string();
 }
 
+std::optional<std::string> why_no_file(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0 || ::access(path.c_str(), R_OK) != 0) return errno_text(errno);
+  if (!S_ISREG(status.st_mode)) return "it is no file";
+  return std::nullopt;
+}
+
 }  // namespace prong::config

@@ -32,4 +32,7 @@ inline constexpr std::size_t kLargestFile = std::size_t{1} << 20U;
 // Why `path` is not a directory that can be used; nothing when it is one.
 [[nodiscard]] std::optional<std::string> why_no_directory(const std::string& path);
 
+// Why `path` is not a regular file that can be read; nothing when it is one.
+[[nodiscard]] std::optional<std::string> why_no_file(const std::string& path);
+
 }  // namespace prong::config

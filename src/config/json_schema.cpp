@@ -141,6 +141,9 @@ class SchemaWriter {
         json_.member("type", "string");
         json_.close('}');
         break;
+      case Kind::kOptions:
+        json_.member("type", "object");
+        break;
       case Kind::kFlag:
       case Kind::kCount:
       case Kind::kDuration:
@@ -251,6 +254,7 @@ class SchemaWriter {
         break;
       case Kind::kTexts:
       case Kind::kTextMap:
+      case Kind::kOptions:
       case Kind::kTable:
       case Kind::kListeners:
       case Kind::kPools:

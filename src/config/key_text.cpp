@@ -28,6 +28,8 @@ std::string type_text(const Key& key) {
       return "list of strings";
     case Kind::kTextMap:
       return "table of strings";
+    case Kind::kOptions:
+      return "table of anything";
     case Kind::kListeners:
       return "list";
     case Kind::kTable:
@@ -70,6 +72,7 @@ std::string range_text(const Key& key) {
     case Kind::kChoice:
     case Kind::kTexts:
     case Kind::kTextMap:
+    case Kind::kOptions:
     case Kind::kListeners:
       return expected_text(key);
   }

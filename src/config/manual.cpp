@@ -29,7 +29,7 @@ looks without starting, *prongd --print-config* shows the configuration with all
 shows the one that is in force.
 
 A pool is a table *\[pool.NAME\]*, and exactly one of the app tables in it says what its workers run: *static*,
-*respond*, *echo*, *exec*, *wsgi* or another one of those below. An inner table may be written in one line
+*respond*, *echo*, *exec*, *wsgi*, *module* or another one of those below. An inner table may be written in one line
 (*http = { ... }*) or with a header of its own (*\[pool.NAME.http\]*).
 
 ```

@@ -39,6 +39,9 @@ constexpr const auto& text_table(Symlinks /*type*/) {
 constexpr const auto& text_table(ExecStyle /*type*/) {
   return kExecStyleText;
 }
+constexpr const auto& text_table(ModuleProtocol /*type*/) {
+  return kModuleProtocolText;
+}
 
 template <class Enum, std::size_t N>
 constexpr std::array<std::string_view, N> names_of(const EnumText<Enum, N>& table) {
@@ -72,6 +75,8 @@ constexpr Kind kind_of() {
     return Kind::kText;
   else if constexpr (std::is_same_v<T, NamedTexts>)
     return Kind::kTextMap;
+  else if constexpr (std::is_same_v<T, ModuleOptions>)
+    return Kind::kOptions;
   else {
     static_assert(std::is_same_v<T, std::vector<std::string>>, "no kind of key for this type");
     return Kind::kTexts;

@@ -12,45 +12,13 @@
 #include "base/suggest.hpp"
 #include "config/files.hpp"
 #include "config/nesting.hpp"
+#include "config/reader_nodes.hpp"
+#include "config/reader_options.hpp"
 #include "config/schema.hpp"
 #include "os/execute.hpp"
 
 namespace prong::config {
 namespace {
-
-std::string_view type_text(const toml::node& node) {
-  switch (node.type()) {
-    case toml::node_type::table:
-      return "a table";
-    case toml::node_type::array:
-      return "a list";
-    case toml::node_type::string:
-      return "a string";
-    case toml::node_type::integer:
-      return "a whole number";
-    case toml::node_type::floating_point:
-      return "a decimal number";
-    case toml::node_type::boolean:
-      return "a boolean";
-    case toml::node_type::date:
-      return "a date";
-    case toml::node_type::time:
-      return "a time";
-    case toml::node_type::date_time:
-      return "a date and time";
-    case toml::node_type::none:
-      break;
-  }
-  return "nothing";
-}
-
-Found found_in(const toml::node& node) {
-  Found found{.type = type_text(node), .value = {}};
-  if (const auto* flag = node.as_boolean()) found.value = flag->get();
-  if (const auto* number = node.as_integer()) found.value = number->get();
-  if (const auto* text = node.as_string()) found.value = text->get();
-  return found;
-}
 
 std::string joined(const std::string& prefix, std::string_view name) {
   return prefix.empty() ? escaped(name) : fmt::format("{}.{}", prefix, escaped(name));
@@ -143,10 +111,7 @@ class Reader {
     return {.file = file_, .line = region.begin.line, .column = region.begin.column};
   }
 
-  // A table that only dotted keys made may have no place of its own: then its key's.
-  [[nodiscard]] Position at(const toml::key& key, const toml::node& node) const {
-    return at(node.source().begin ? node.source() : key.source());
-  }
+  [[nodiscard]] Position at(const toml::key& key, const toml::node& node) const { return at(source_of(key, node)); }
 
   // False: a syntax error, nothing is known of the file.
   bool read_source(std::string_view text, const std::string& name) {
@@ -228,6 +193,9 @@ class Reader {
         break;
       case Kind::kTextMap:
         read_text_map(*known, owner, node, name);
+        break;
+      case Kind::kOptions:
+        read_module_options(*known, owner, node, name);
         break;
       case Kind::kFlag:
       case Kind::kCount:
@@ -363,6 +331,16 @@ class Reader {
     key.access.set(owner, texts);
   }
 
+  void read_module_options(const Key& key, void* owner, const toml::node& node, const std::string& name) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+      wrong_type(key, node, name);
+      return;
+    }
+    note(name, at(node.source()));
+    key.access.set(owner, read_options(*table, {.name = name, .file = file_}, diagnostics_));
+  }
+
   bool number_of_entries_is_good(const Key& key, const toml::array& array, const std::string& name) {
     if (array.size() >= key.range.least && array.size() <= key.range.most) return true;
     complain(at(array.source()), fmt::format("{} has {} entries", name, array.size()), "write " + expected_text(key));
@@ -451,19 +429,6 @@ class Reader {
     }
     if (table->empty()) pool_seen_ = false;
     for (const auto& [toml_key, pool] : in_file_order(*table)) read_pool(key, owner, *toml_key, *pool, name);
-  }
-
-  using Entry = std::pair<const toml::key*, const toml::node*>;
-
-  // toml++ sorts tables by key; the pools keep the order in which they were written.
-  [[nodiscard]] std::vector<Entry> in_file_order(const toml::table& table) const {
-    std::vector<Entry> entries;
-    for (auto&& [key, node] : table) entries.emplace_back(&key, &node);
-    std::ranges::sort(entries, {}, [this](const Entry& entry) {
-      const Position position = at(*entry.first, *entry.second);
-      return std::pair{position.line, position.column};
-    });
-    return entries;
   }
 
   void read_pool(const Key& key, void* owner, const toml::key& toml_key, const toml::node& node,

@@ -28,4 +28,10 @@ struct Loaded {
 // an `include` in it is an error.
 [[nodiscard]] Loaded load_text(std::string_view text, const std::string& name);
 
+// The options that "NAME=VALUE" of the command line stand for. NAME is one key or several with dots between, as in
+// TOML; VALUE is true, false, a whole or decimal number, or else a string as it stands. What is wrong is added to
+// `diagnostics`.
+[[nodiscard]] ModuleOptions read_option_arguments(const std::vector<std::string>& arguments,
+                                                  std::vector<Diagnostic>& diagnostics);
+
 }  // namespace prong::config

@@ -507,6 +507,11 @@ constexpr std::array kStreamKeys{
         .access = member<&StreamConfig::buffer>(),
         .range = {kKibibyte, kGibibyte},
         .doc = "Bytes that may wait for one slow client; then nothing more is read from it."},
+    Key{.name = "max_output",
+        .access = member<&StreamConfig::max_output>(),
+        .range = {kKibibyte, kGibibyte},
+        .doc = "In `event` concurrency: bytes that a module may have waiting for one client that does not take them; "
+               "beyond, the connection is cut."},
 };
 
 constexpr Section kStream{
@@ -585,9 +590,12 @@ constexpr std::array kPoolKeys{
     Key{.name = "request_timeout",
         .access = member<&PoolConfig::request_timeout>(),
         .range = {0, kDay},
-        .doc = "In `thread` and `process` concurrency: how long a request may wait for a thread, and how long the "
-               "application may work on it, or on each piece of an answer that it streams. Then the client gets 504, "
-               "and a worker whose code is stuck, which nothing else can stop, is replaced. `\"0\"`: no limit."},
+        .doc = "How long the application may work on a request, or on each piece of an answer that it streams. In "
+               "`thread` and `process` concurrency also how long a request may wait for a thread; then the client gets "
+               "504, and a worker whose code is stuck, which nothing else can stop, is replaced. In `event`, where the "
+               "application runs on the worker's I/O thread and nobody else could answer, a worker that is in one call "
+               "for longer is killed with ABRT and replaced; an answer that a module gives later has the same time. "
+               "`\"0\"`: no limit."},
     Key{.name = "max_connections",
         .access = member<&PoolConfig::max_connections>(),
         .range = {1, 1'000'000},
@@ -741,6 +749,12 @@ constexpr std::array kPoolKeys{
         .section = &kWsgiSection,
         .example = R"({ app = "shop.wsgi:application", path = ["/srv/shop"] })",
         .doc = "Run a Python application, see [wsgi](#wsgi)."},
+    Key{.name = "module",
+        .access = alternative<&PoolConfig::app, ModuleConfig>(),
+        .presence = Presence::kOneOf,
+        .section = &kModuleSection,
+        .example = R"({ path = "/usr/lib/prongd/hello.so" })",
+        .doc = "Run a module, a shared object that the workers load, see [module](#module)."},
     Key{.name = "status",
         .access = alternative<&PoolConfig::app, StatusConfig>(),
         .presence = Presence::kOneOf,
@@ -749,7 +763,7 @@ constexpr std::array kPoolKeys{
         .doc = "Tell what the daemon does: metrics, health, a page, see [status](#status)."},
 };
 
-constexpr std::array<std::string_view, 1> kLaterPoolKeys{"module"};
+constexpr std::array<std::string_view, 1> kLaterPoolKeys{"asgi"};
 
 constexpr Section kPool{
     .title = "[pool.NAME]",
@@ -806,11 +820,10 @@ const Key* Section::find(std::string_view name) const {
 }
 
 bool is_pool_name(std::string_view name) {
-  constexpr std::size_t kLongest = 64;
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
   };
-  return !name.empty() && name.size() <= kLongest && std::ranges::all_of(name, allowed);
+  return !name.empty() && name.size() <= kLongestPoolName && std::ranges::all_of(name, allowed);
 }
 
 }  // namespace prong::config

@@ -34,6 +34,7 @@ enum class Kind : std::uint8_t {
   kPath,       // a file or folder; a relative one is resolved against the folder of the file it stands in
   kTexts,      // a list of strings
   kTextMap,    // a table of strings with free names, in the order of the file
+  kOptions,    // a table of free keys, with lists and tables in it
   kTable,      // one part with a section of its own
   kListeners,  // a list of strings or tables
   kPools,      // tables with free names
@@ -123,10 +124,14 @@ extern const Section kExecSection;
 // The app table `wsgi`: schema_wsgi.cpp.
 // NOLINTNEXTLINE(readability-identifier-naming): as above
 extern const Section kWsgiSection;
+// The app table `module`: schema_module.cpp.
+// NOLINTNEXTLINE(readability-identifier-naming): as above
+extern const Section kModuleSection;
 [[nodiscard]] bool fits_pool(const Key& key, const void* owner);
 
 // Whether a pool may have this name: [A-Za-z0-9_-]{1,64}. Names go into log fields, status lines and file names.
 [[nodiscard]] bool is_pool_name(std::string_view name);
+inline constexpr std::size_t kLongestPoolName = 64;
 inline constexpr std::string_view kPoolNamePattern = "^[A-Za-z0-9_-]{1,64}$";
 
 }  // namespace prong::config

@@ -110,7 +110,6 @@ bool fits_application(std::string_view name, const PoolConfig& pool) {
     return !runs_streams(pool.app);
   if (name == "forwarded") return !runs_streams(pool.app) && !pool.trusted_proxies.empty();
   if (name == "threads") return pool.concurrency == Concurrency::kThread;
-  if (name == "request_timeout") return pool.concurrency != Concurrency::kEvent;
   if (name == "max_requests_jitter") return pool.max_requests > 0;
   if (name == "max_lifetime_jitter") return pool.max_lifetime.count() > 0;
   if (name == "memory_measure" || name == "memory_grace") return pool.max_memory.has_value();

@@ -74,6 +74,8 @@ std::string kind_text(const Key& key) {
       return fmt::format("a list of {} to {} strings", key.range.least, key.range.most);
     case Kind::kTextMap:
       return fmt::format("a table of at most {} strings", key.range.most);
+    case Kind::kOptions:
+      return "a table of booleans, numbers, strings, lists and tables";
     case Kind::kListeners:
       return fmt::format("a list of {} to {} addresses, such as [\"127.0.0.1:8080\"]", key.range.least, key.range.most);
     case Kind::kTable:
@@ -122,6 +124,7 @@ Result<Value> parse_number(const Key& key, std::string_view name, std::int64_t n
     case Kind::kPath:
     case Kind::kTexts:
     case Kind::kTextMap:
+    case Kind::kOptions:
     case Kind::kTable:
     case Kind::kListeners:
     case Kind::kPools:
@@ -218,6 +221,7 @@ Result<Value> parse_string(const Key& key, std::string_view name, const std::str
       return parse_text(key, name, text);
     case Kind::kFlag:
     case Kind::kCount:
+    case Kind::kOptions:
     case Kind::kTable:
     case Kind::kListeners:
     case Kind::kPools:
@@ -256,6 +260,18 @@ std::string table_text(const std::vector<std::pair<std::string, std::string>>& t
     text += fmt::format("{}{} = {}", text.size() > 1 ? ", " : " ", in_quotes(name), in_quotes(value));
   return text + (texts.empty() ? "}" : " }");
 }
+
+struct OptionText {
+  std::string operator()(bool flag) const { return flag ? "true" : "false"; }
+  std::string operator()(std::int64_t number) const { return fmt::format("{}", number); }
+  // The shortest text that is the same number again; with a point, or it would be a whole number.
+  std::string operator()(double number) const {
+    std::string text = fmt::format("{}", number);
+    if (text.find_first_of(".en") == std::string::npos) text += ".0";
+    return text;
+  }
+  std::string operator()(const std::string& text) const { return in_quotes(text); }
+};
 
 }  // namespace
 
@@ -300,10 +316,15 @@ std::string toml_text(const Key& key, const Value& value) {
   if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) return list_text(*texts);
   if (const auto* named = std::get_if<std::vector<std::pair<std::string, std::string>>>(&value))
     return table_text(*named);
+  if (const auto* options = std::get_if<ModuleOptions>(&value)) return options->toml;
   const auto* number = std::get_if<std::uint64_t>(&value);
   if (number == nullptr) return "\"\"";
   const std::string text = number_text(key, *number);
   return is_quoted_number(key.access.kind) ? in_quotes(text) : text;
+}
+
+std::string toml_text(const ModuleScalar& value) {
+  return std::visit(OptionText{}, value);
 }
 
 std::string plain_text(const Key& key, const Value& value) {

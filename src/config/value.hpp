@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "config/config.hpp"
 
 namespace prong::config {
 
@@ -17,7 +18,7 @@ struct Key;
 // monostate: the optional member holds nothing ("auto", "inherit"). A number is a count, milliseconds, bytes or the
 // bits of a mode: the key's kind tells which. A string is also the word of an enum.
 using Value = std::variant<std::monostate, bool, std::uint64_t, std::string, std::vector<std::string>,
-                           std::vector<std::pair<std::string, std::string>>>;
+                           std::vector<std::pair<std::string, std::string>>, ModuleOptions>;
 
 // What a file says for a key, before the schema has looked at it.
 struct Found {
@@ -37,7 +38,10 @@ struct Found {
 // The value as TOML source: `"30s"`, `4096`, `["index.html"]`.
 [[nodiscard]] std::string toml_text(const Key& key, const Value& value);
 
-// The same for people, without quotes: `30s`.
+// What it holds as TOML source: `true`, `-3`, `2.0`, `"text"`.
+[[nodiscard]] std::string toml_text(const ModuleScalar& value);
+
+// The value of a key for people, without quotes: `30s`.
 [[nodiscard]] std::string plain_text(const Key& key, const Value& value);
 
 // A TOML basic string with its quotes.

@@ -17,9 +17,9 @@ namespace {
 // Buckets by their upper ends.
 using Buckets = std::map<double, double>;
 
-Buckets buckets_of(const Json& object, const char* name) {
+Buckets buckets_of(const Json& histogram) {
   Buckets buckets;
-  for (const Json* entry : entries(member(object, name), "buckets")) {
+  for (const Json* entry : entries(histogram, "buckets")) {
     if (!entry->is_array() || entry->size() != 2) continue;
     const Json& end = (*entry)[0];
     const Json& count = (*entry)[1];
@@ -70,17 +70,29 @@ Figures since(const Json* before, const Json& now, std::optional<double> seconds
   return between(before != nullptr ? *before : nothing, now, *seconds);
 }
 
+constexpr double kMedian = 0.5;
+constexpr double kNearlyAll = 0.99;
+
+// The same one; without it an empty one.
+const Json& same_metric(const Json* pool, const Json& metric) {
+  static const Json nothing = Json::object();
+  if (pool == nullptr) return nothing;
+  for (const Json* other : entries(*pool, "metrics"))
+    if (text_of(*other, "name") == text_of(metric, "name") && text_of(*other, "kind") == text_of(metric, "kind") &&
+        member(*other, "labels") == member(metric, "labels"))
+      return *other;
+  return nothing;
+}
+
 }  // namespace
 
 Figures between(const Json& before, const Json& now, double seconds) {
   static const Json nothing = Json::object();
   const bool is_another = number_of(now, "requests") < number_of(before, "requests");
   const Json& base = is_another ? nothing : before;
-  const Buckets service = difference(buckets_of(now, "service_time"), buckets_of(base, "service_time"));
-  const Buckets queue = difference(buckets_of(now, "queue_delay"), buckets_of(base, "queue_delay"));
+  const Buckets service = difference(buckets_of(member(now, "service_time")), buckets_of(member(base, "service_time")));
+  const Buckets queue = difference(buckets_of(member(now, "queue_delay")), buckets_of(member(base, "queue_delay")));
   const double processor = number_of(now, "cpu_seconds") - number_of(base, "cpu_seconds");
-  constexpr double kMedian = 0.5;
-  constexpr double kNearlyAll = 0.99;
   return {.requests_per_second = (number_of(now, "requests") - number_of(base, "requests")) / seconds,
           .processor_share = std::max(0.0, processor) / seconds,
           .service_median = percentile(service, kMedian),
@@ -108,6 +120,19 @@ Figures pool_figures(const Json& pool, const Json& daemon, const std::optional<J
 Figures worker_figures(const Json& worker, const Json& daemon, const std::optional<Json>& earlier) {
   if (!earlier) return {};
   return since(worker_in(*earlier, number_of(worker, "pid")), worker, seconds_between(*earlier, daemon));
+}
+
+MetricFigures metric_figures(const Json& metric, const Json& pool, const Json& daemon,
+                             const std::optional<Json>& earlier) {
+  const std::optional<double> seconds = earlier ? seconds_between(*earlier, daemon) : std::nullopt;
+  if (!seconds) return {};
+  const Json& before = same_metric(pool_in(*earlier, text_of(pool, "name")), metric);
+  const char* const count = text_of(metric, "kind") == "histogram" ? "count" : "value";
+  const double added = number_of(metric, count) - number_of(before, count);
+  const Buckets buckets = difference(buckets_of(metric), buckets_of(before));
+  return {.per_second = std::max(0.0, added) / *seconds,
+          .median = percentile(buckets, kMedian),
+          .percentile_99 = percentile(buckets, kNearlyAll)};
 }
 
 std::string short_time(std::optional<double> seconds) {

@@ -31,6 +31,16 @@ struct Figures {
 [[nodiscard]] Figures pool_figures(const Json& pool, const Json& daemon, const std::optional<Json>& earlier);
 [[nodiscard]] Figures worker_figures(const Json& worker, const Json& daemon, const std::optional<Json>& earlier);
 
+// Of a metric that a module counts itself, in the same way. Of a counter or a histogram how many a second, of a
+// histogram the durations that so many did not exceed.
+struct MetricFigures {
+  std::optional<double> per_second;
+  std::optional<double> median;
+  std::optional<double> percentile_99;
+};
+[[nodiscard]] MetricFigures metric_figures(const Json& metric, const Json& pool, const Json& daemon,
+                                           const std::optional<Json>& earlier);
+
 // "310us", "3.1ms", "12.4s"; "-" for nothing.
 [[nodiscard]] std::string short_time(std::optional<double> seconds);
 // "912", "12.3k", "4.1M"

@@ -102,6 +102,12 @@ int watch(const Options& options) {
   return watched.error().error_number != 0 ? cannot_connect(watched.error()) : fail(watched.error());
 }
 
+std::string answer_text(const Options& options, const Json& answer, const std::optional<Json>& earlier) {
+  if (options.json) return answer.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+  if (options.task == Task::kMetrics) return metrics_text(answer["result"], earlier);
+  return to_text(options.request.verb, answer["result"], earlier);
+}
+
 int carry_out(const Options& options) {
   auto connection = Connection::open(sockets_of(options));
   if (!connection) return cannot_connect(connection.error());
@@ -120,9 +126,7 @@ int carry_out(const Options& options) {
     fmt::print(stderr, "{}", failure_text((*answer)["error"]));
     return kFailed;
   }
-  const std::string text = options.json ? answer->dump(2, ' ', false, Json::error_handler_t::replace) + '\n'
-                                        : to_text(options.request.verb, (*answer)["result"], earlier);
-  const int printed = print(text);
+  const int printed = print(answer_text(options, *answer, earlier));
   if (!is_good(*answer)) return kFailed;
   if (options.request.verb == ipc::ControlVerb::kStop && options.wait) connection->wait_for_end();
   return printed;
@@ -137,6 +141,7 @@ int main(int argc, char** argv) {
     const auto& options = std::get<Options>(parsed);
     switch (options.task) {
       case Task::kAsk:
+      case Task::kMetrics:
         return carry_out(options);
       case Task::kTop:
         return watch(options);

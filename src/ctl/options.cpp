@@ -68,6 +68,14 @@ void add_verbs(CLI::App& app, Options& options) {
     show->add_option("POOL", request.pool, "Of this pool alone");
     add_time(show, "--over", options.over, "The time of which rates and percentiles are, 500ms by default");
   }
+  auto* metrics = app.add_subcommand("metrics", "Show what modules count themselves");
+  metrics->fallthrough();
+  metrics->add_option("POOL", request.pool, "Of this pool alone");
+  add_time(metrics, "--over", options.over, "The time of which rates and percentiles are, 500ms by default");
+  metrics->parse_complete_callback([&options] {
+    options.request.verb = ControlVerb::kStatus;
+    options.task = Task::kMetrics;
+  });
   auto* top = app.add_subcommand("top", "Show pools and workers live, on a terminal");
   top->fallthrough();
   top->add_option("POOL", request.pool, "Of this pool alone");

@@ -18,6 +18,7 @@ inline constexpr int kNoDaemon = 3;    // nobody listens on the control socket
 
 enum class Task : std::uint8_t {
   kAsk,      // one question to the daemon
+  kMetrics,  // the same, and of the answer what modules count themselves
   kTop,      // the same one again and again
   kExplain,  // none
 };
@@ -28,7 +29,7 @@ struct Options {
   std::string socket;  // empty: where it is by default
   bool json = false;
   bool wait = true;                           // stop: until the daemon is gone
-  std::chrono::milliseconds over{500};        // status, workers: the time of which rates and percentiles are
+  std::chrono::milliseconds over{500};        // status, workers, metrics: the time of which rates and percentiles are
   std::chrono::milliseconds interval{1'000};  // top: between two questions
   std::string code;                           // explain: which; empty: all
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.hpp"
 #include "ctl/figures.hpp"
 
 namespace prong::ctl {
@@ -27,6 +28,7 @@ std::string last_death_of(const Json& pool) {
 std::string work_of(const Json& thread) {
   const std::string phase = text_of(thread, "phase");
   if (phase == "stream") return "an event of a stream";
+  if (phase == "own") return "a timer or a descriptor of the application";
   const std::string work = fmt::format("{} {}", text_of(thread, "method"), text_of(thread, "target"));
   return phase == "body" ? "the body of " + work : work;
 }
@@ -44,6 +46,17 @@ std::string thread_text(const Json& thread) {
   const std::string peer = text_of(thread, "peer");
   return fmt::format("{} for {}{}{}{}", work_of(thread), short_time(lasts), peer.empty() ? "" : ", from ", peer,
                      deadline_of(thread));
+}
+
+// "{code="5",command="get"}"; nothing without labels.
+std::string labels_of(const Json& metric) {
+  const Json& labels = member(metric, "labels");
+  std::string text;
+  if (!labels.is_object() || labels.empty()) return text;
+  for (const auto& [name, value] : labels.items())
+    text += fmt::format("{}{}=\"{}\"", text.empty() ? "" : ",", name,
+                        value.is_string() ? escaped(value.get_ref<const std::string&>()) : std::string{});
+  return '{' + text + '}';
 }
 
 }  // namespace
@@ -126,6 +139,35 @@ std::vector<std::string> worker_row(const Json& worker, const Json& daemon, cons
           short_size(number_of(worker, "resident_bytes")),
           percent(figures.processor_share),
           text_of(worker, "note")};
+}
+
+const std::vector<Column>& metric_columns() {
+  static const std::vector<Column> columns{{.title = "POOL"},
+                                           {.title = "METRIC"},
+                                           {.title = "KIND"},
+                                           {.title = "VALUE", .right = true},
+                                           {.title = "RATE/S", .right = true},
+                                           {.title = "P50", .right = true},
+                                           {.title = "P99", .right = true},
+                                           {.title = "HELP"}};
+  return columns;
+}
+
+// Of a histogram the value is how many durations there were.
+std::vector<std::string> metric_row(const Json& metric, const Json& pool, const Json& daemon,
+                                    const std::optional<Json>& earlier) {
+  const MetricFigures figures = metric_figures(metric, pool, daemon, earlier);
+  const std::string kind = text_of(metric, "kind");
+  const bool is_histogram = kind == "histogram";
+  const auto time = [&](std::optional<double> seconds) { return is_histogram ? short_time(seconds) : std::string{}; };
+  return {text_of(pool, "name"),
+          text_of(metric, "name") + labels_of(metric),
+          kind,
+          count_of(metric, is_histogram ? "count" : "value"),
+          kind == "gauge" ? std::string{} : short_rate(figures.per_second),
+          time(figures.median),
+          time(figures.percentile_99),
+          text_of(metric, "help")};
 }
 
 std::vector<std::string> thread_lines(const Json& worker, Threads which) {

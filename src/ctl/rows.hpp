@@ -1,4 +1,4 @@
-// The lines and cells in which `status`, `workers` and `top` show a daemon.
+// The lines and cells in which `status`, `workers`, `metrics` and `top` show a daemon.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,11 @@ namespace prong::ctl {
 
 [[nodiscard]] const std::vector<Column>& worker_columns();
 [[nodiscard]] std::vector<std::string> worker_row(const Json& worker, const Json& daemon,
+                                                  const std::optional<Json>& earlier);
+
+// What a module counts itself. The pool is the one that has it.
+[[nodiscard]] const std::vector<Column>& metric_columns();
+[[nodiscard]] std::vector<std::string> metric_row(const Json& metric, const Json& pool, const Json& daemon,
                                                   const std::optional<Json>& earlier);
 
 enum class Threads : std::uint8_t { kBusy, kAll };

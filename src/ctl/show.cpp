@@ -73,6 +73,19 @@ std::string to_text(ipc::ControlVerb verb, const Json& result, const std::option
   return {};
 }
 
+std::string metrics_text(const Json& result, const std::optional<Json>& earlier) {
+  std::vector<std::vector<std::string>> rows;
+  std::string left_out;
+  for (const Json* pool : entries(result, "pools")) {
+    for (const Json* metric : entries(*pool, "metrics")) rows.push_back(metric_row(*metric, *pool, result, earlier));
+    if (is_set(*pool, "metrics_left_out"))
+      left_out += fmt::format("pool {} has more metrics than a pool may have; each set of labels is one\n",
+                              text_of(*pool, "name"));
+  }
+  return daemon_lines(result) + left_out +
+         (rows.empty() ? "no module has metrics of its own\n" : to_table(metric_columns(), rows));
+}
+
 std::string failure_text(const Json& error) {
   std::string text;
   for (const Json* detail : entries(error, "details"))

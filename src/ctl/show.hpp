@@ -15,6 +15,10 @@ namespace prong::ctl {
 [[nodiscard]] std::string to_text(ipc::ControlVerb verb, const nlohmann::ordered_json& result,
                                   const std::optional<nlohmann::ordered_json>& earlier);
 
+// Of the answer to status: what modules count themselves.
+[[nodiscard]] std::string metrics_text(const nlohmann::ordered_json& result,
+                                       const std::optional<nlohmann::ordered_json>& earlier);
+
 // Of an answer that says no: the details, each in a line, then message and hint.
 [[nodiscard]] std::string failure_text(const nlohmann::ordered_json& error);
 

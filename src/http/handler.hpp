@@ -23,6 +23,7 @@ namespace prong::http {
 using net::FileBody;
 using net::SharedText;
 
+class BodySink;
 struct EarlyAnswer;
 struct ProxyTrust;
 
@@ -41,6 +42,7 @@ struct Request {
   // The whole body when body_use() asked for it, empty for a request without one; may be moved from. nullptr while
   // body_use() is asked, and when it did not ask.
   RequestBody* body = nullptr;
+  BodySink* sink = nullptr;             // in handle(): what has taken the body, if body_use() said kPass
   net::Endpoint peer = {};              // the other end of the connection: the client, or a proxy
   net::Endpoint listener = {};          // what it was accepted from, often the address of all interfaces
   const ProxyTrust* proxies = nullptr;  // the peer is a proxy that is trusted: for origin_of() (http/origin.hpp)
@@ -115,6 +117,27 @@ using Answer = std::variant<Response, Later>;
 enum class BodyUse : std::uint8_t {
   kDrop,  // read and thrown away; who waits for 100 (Continue) gets the answer instead
   kKeep,  // collected, and handle() is called when it is whole
+  kPass,  // given to body_sink() as it comes, and handle() is called when all of it has come
+};
+
+// Takes the body of one request piece by piece, on the thread that called Handler::body_sink(). Destroyed when the
+// request has its answer, or will get none.
+class BodySink {
+ public:
+  enum class Wants : std::uint8_t {
+    kMore,
+    kNothing,  // it has seen enough: handle() is called now, and the connection ends with the answer
+  };
+
+  BodySink() = default;
+  BodySink(const BodySink&) = delete;
+  BodySink& operator=(const BodySink&) = delete;
+  BodySink(BodySink&&) = delete;
+  BodySink& operator=(BodySink&&) = delete;
+  virtual ~BodySink() = default;
+
+  // At least one byte, cut anywhere. An exception becomes the answer 500.
+  [[nodiscard]] virtual Wants take(std::string_view bytes) = 0;
 };
 
 // Descriptors that a handler needs, so that a worker accepts no more connections than it can serve.
@@ -138,6 +161,8 @@ class Handler {
   // Asked when the head of a request with a body is whole; always on the I/O thread, even while another thread is in
   // handle().
   [[nodiscard]] virtual BodyUse body_use(const Request& /*request*/) { return BodyUse::kDrop; }
+  // Called once after body_use() said kPass. Never nullptr.
+  [[nodiscard]] virtual std::unique_ptr<BodySink> body_sink(const Request& /*request*/) { return nullptr; }
   [[nodiscard]] virtual Answer handle(const Request& request) = 0;
   [[nodiscard]] virtual DescriptorNeeds descriptor_needs() const { return {}; }
   // Does what has become due by `now` (what a cache held too long), and says when it wants to be called again; nothing:

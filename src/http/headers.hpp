@@ -65,6 +65,11 @@ class ResponseHeaders {
   void add(std::string_view name, std::string_view value);
   // The value of the first field of that name (compared without case), or nothing. Lives until the next add().
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
+  // None any more; keeps the memory.
+  void clear() {
+    text_.clear();
+    borrowed_ = {};
+  }
   // Copies what is borrowed, for an answer that outlives the call of its handler.
   void own() { text_ += std::exchange(borrowed_, {}); }
   // All fields as they are sent, each line with its CRLF.

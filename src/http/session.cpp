@@ -144,8 +144,9 @@ bool Session::step(Cursor& cursor) {
   const std::size_t end = cursor.next + std::min(allowed, cursor.rest());
   cursor.next = cursor.start + parser_.parse(cursor.bytes.subspan(cursor.start, end - cursor.start),
                                              cursor.next - cursor.start, intake_.get());
-  if (intake_ && intake_->verdict == BodyIntake::Verdict::kTooLargeToDrop) {
-    // Nobody wants it, and it is too much to be read for nothing: the answer comes now, and is the last.
+  if (intake_ && !intake_->failure &&
+      (intake_->verdict == BodyIntake::Verdict::kTooLargeToDrop || intake_->verdict == BodyIntake::Verdict::kEnough)) {
+    // Nobody wants it, and it may be too much to be read for nothing: the answer comes now, and is the last.
     handle(cursor, AfterAnswer::kClose);
     return true;
   }
@@ -181,7 +182,8 @@ bool Session::step(Cursor& cursor) {
 std::uint16_t Session::body_refusal() const {
   if (!intake_) return 0;
   if (intake_->verdict == BodyIntake::Verdict::kTooLarge) return kContentTooLarge;
-  return intake_->failure ? kInsufficientStorage : 0;
+  if (!intake_->failure) return 0;
+  return intake_->sink != nullptr ? kInternalError : kInsufficientStorage;
 }
 
 // The head is whole and a body follows. Who waits for 100 (Continue) and need not send the body gets the answer
@@ -192,12 +194,14 @@ void Session::begin_body(Cursor& cursor) {
   const auto checked = check_head(text_of(cursor.request()).substr(0, head.size), head, limits);
   if (!checked) return refuse(cursor, checked.error());
   if (head.length > limits.max_body.bytes) return refuse(cursor, kContentTooLarge);
-  const std::optional<BodyUse> use = ask_body_use(request_at(cursor));
+  std::unique_ptr<BodySink> sink;
+  const std::optional<BodyUse> use = ask_body_use(request_at(cursor), sink);
   if (!use) return refuse(cursor, kInternalError);
   if (context_.observer != nullptr) context_.observer->request_begins();
   intake_ = std::make_unique<BodyIntake>(&limits);
-  if (*use == BodyUse::kKeep) {
-    intake_->kept.emplace();
+  intake_->sink = std::move(sink);
+  if (*use == BodyUse::kKeep) intake_->kept.emplace();
+  if (*use != BodyUse::kDrop) {
     if (checked->expects_continue && cursor.rest() == 0) output_.text() += "HTTP/1.1 100 Continue\r\n\r\n";
   } else if (checked->expects_continue || head.length > limits.max_dropped_body.bytes) {
     handle(cursor, AfterAnswer::kClose);
@@ -251,6 +255,7 @@ Request Session::request_at(const Cursor& cursor) const {
   if (intake_) {
     std::optional<RequestBody>& kept = intake_->kept;
     if (kept) request.body = &*kept;
+    request.sink = intake_->sink.get();
   }
   request.peer = context_.peer;
   request.listener = context_.listener;
@@ -259,9 +264,12 @@ Request Session::request_at(const Cursor& cursor) const {
   return request;
 }
 
-std::optional<BodyUse> Session::ask_body_use(const Request& request) {
+std::optional<BodyUse> Session::ask_body_use(const Request& request, std::unique_ptr<BodySink>& sink) {
   try {
-    return context_.handler->body_use(request);
+    const BodyUse use = context_.handler->body_use(request);
+    if (use == BodyUse::kPass) sink = context_.handler->body_sink(request);
+    assert(use != BodyUse::kPass || sink != nullptr);
+    return use;
   } catch (const std::exception& exception) {
     failure_ = exception.what();
   } catch (...) {
@@ -287,6 +295,7 @@ void Session::refuse(const Cursor& cursor, std::uint16_t status) {
   if (intake_) {
     const std::optional<Error>& failure = intake_->failure;
     if (failure) failure_ = failure->text();
+    intake_->sink.reset();  // the connection may linger, and nobody waits for more
   }
   // Of a head that is not whole, only what the parser has found is known; a request line that is not whole is none.
   const RequestHead& head = parser_.head();

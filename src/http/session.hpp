@@ -122,7 +122,7 @@ class Session final : public net::Conversation {
   void finish_request(Cursor& cursor, const Request& request, Response response);
   [[nodiscard]] AfterAnswer after_answer(const Cursor& cursor);
   [[nodiscard]] Request request_at(const Cursor& cursor) const;
-  [[nodiscard]] std::optional<BodyUse> ask_body_use(const Request& request);
+  [[nodiscard]] std::optional<BodyUse> ask_body_use(const Request& request, std::unique_ptr<BodySink>& sink);
   [[nodiscard]] Answer call_handler(const Request& request);
   void refuse(const Cursor& cursor, std::uint16_t status);
   void send(const Request& request, Response response, AfterAnswer after);

@@ -14,6 +14,7 @@
 
 #include "base/enum_text.hpp"
 #include "base/error.hpp"
+#include "ipc/own_metrics.hpp"
 #include "ipc/worker_reading.hpp"
 
 namespace prong::ipc {
@@ -171,7 +172,10 @@ struct PoolReport {
   std::uint64_t deaths = 0;  // that were not expected, since the daemon was started
   // All deaths, by cause (docs/metrics.md).
   std::map<std::string, std::uint64_t> deaths_by_cause = {};
-  ProcessReport process = {};  // the sum over its live workers
+  // What its application counts itself, over deaths and reloads as well; gauges of live workers together.
+  std::vector<OwnMetric> metrics = {};
+  bool metrics_left_out = false;  // its workers have more of them than a pool may have
+  ProcessReport process = {};     // the sum over its live workers
   std::optional<DeathReport> last_death = {};
 };
 

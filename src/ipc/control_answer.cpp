@@ -102,6 +102,20 @@ Json to_json(const WorkerReport& worker) {
   return object;
 }
 
+Json to_json(const OwnMetric& metric) {
+  Json object{{"name", metric.name},
+              {"kind", kMetricKindText.text(metric.kind())},
+              {"labels", metric.labels.empty() ? Json::object() : Json(metric.labels)},
+              {"help", metric.help}};
+  if (const auto* histogram = std::get_if<Histogram>(&metric.value))
+    append(object, to_json(*histogram));
+  else if (const auto* level = std::get_if<std::int64_t>(&metric.value))
+    object["value"] = *level;
+  else
+    object["value"] = std::get<std::uint64_t>(metric.value);
+  return object;
+}
+
 Json to_json(const PoolReport& pool) {
   Json object{{"name", pool.name},
               {"app", pool.app},
@@ -120,6 +134,8 @@ Json to_json(const PoolReport& pool) {
               {"last_death", pool.last_death ? to_json(*pool.last_death) : Json{}}};
   append(object, to_json(pool.served));
   append(object, to_json(pool.process));
+  object["metrics"] = to_list(pool.metrics);
+  object["metrics_left_out"] = pool.metrics_left_out;
   return object;
 }
 

@@ -102,6 +102,25 @@ WorkerReport worker_of(const Json& object) {
   return worker;
 }
 
+MetricValue metric_value_of(const Json& object) {
+  switch (kMetricKindText.value(object.at("kind").get<std::string>()).value_or(MetricKind::kCounter)) {
+    case MetricKind::kCounter:
+      break;
+    case MetricKind::kGauge:
+      return object.at("value").get<std::int64_t>();
+    case MetricKind::kHistogram:
+      return histogram_of(object);
+  }
+  return object.at("value").get<std::uint64_t>();
+}
+
+OwnMetric metric_of(const Json& object) {
+  return {.name = object.at("name").get<std::string>(),
+          .labels = object.at("labels").get<MetricLabels>(),
+          .help = object.at("help").get<std::string>(),
+          .value = metric_value_of(object)};
+}
+
 PoolReport pool_of(const Json& object) {
   const Json& workers = object.at("workers");
   PoolReport pool{.name = object.at("name").get<std::string>(),
@@ -118,8 +137,11 @@ PoolReport pool_of(const Json& object) {
                   .lost = object.at("lost").get<std::uint64_t>(),
                   .deaths = object.at("deaths").get<std::uint64_t>(),
                   .deaths_by_cause = object.at("deaths_by_cause").get<std::map<std::string, std::uint64_t>>(),
+                  .metrics = {},
+                  .metrics_left_out = object.at("metrics_left_out").get<bool>(),
                   .process = process_of(object),
                   .last_death = {}};
+  for (const Json& metric : object.at("metrics")) pool.metrics.push_back(metric_of(metric));
   if (const Json& death = object.at("last_death"); !death.is_null()) pool.last_death = death_of(death);
   return pool;
 }

@@ -13,6 +13,11 @@ constexpr unsigned kSubBits = 2;
 constexpr std::uint64_t kSubBuckets = 1U << kSubBits;
 constexpr std::uint64_t kMostMicroseconds = std::numeric_limits<std::int64_t>::max() / 1'000;  // of a nanoseconds value
 
+std::uint64_t whole_microseconds(std::chrono::nanoseconds duration) {
+  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, whole));
+}
+
 }  // namespace
 
 std::size_t bucket_of(std::uint64_t microseconds) {
@@ -29,17 +34,31 @@ std::uint64_t bucket_begin(std::size_t bucket) {
 }
 
 void HistogramCells::add(std::chrono::nanoseconds duration) {
-  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
-  const auto microseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(0, whole));
+  const std::uint64_t microseconds = whole_microseconds(duration);
   ipc::add(counts_[bucket_of(microseconds)], 1);
   ipc::add(sum_, microseconds);
 }
 
-Histogram Histogram::of(const HistogramCells& cells) {
+void SharedHistogram::observe(std::chrono::nanoseconds duration) {
+  const std::uint64_t microseconds = whole_microseconds(duration);
+  counts_[bucket_of(microseconds)].fetch_add(1, std::memory_order_relaxed);
+  sum_.fetch_add(microseconds, std::memory_order_relaxed);
+}
+
+template <class Cells>
+Histogram Histogram::copy_of(const Cells& cells) {
   Histogram histogram;
   std::ranges::transform(cells.counts_, histogram.counts_.begin(), value_of);
   histogram.sum_ = value_of(cells.sum_);
   return histogram;
+}
+
+Histogram Histogram::of(const HistogramCells& cells) {
+  return copy_of(cells);
+}
+
+Histogram Histogram::of(const SharedHistogram& cells) {
+  return copy_of(cells);
 }
 
 void Histogram::merge(const Histogram& other) {

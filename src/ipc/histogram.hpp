@@ -35,11 +35,23 @@ class HistogramCells {
   Counter sum_;  // of all durations, microseconds
 };
 
+// The same for any number of writers at once, whose additions cost an instruction that locks the cache line.
+class SharedHistogram {
+ public:
+  void observe(std::chrono::nanoseconds duration);  // what is negative counts as 0
+
+ private:
+  friend class Histogram;
+  std::array<Counter, kBuckets> counts_;
+  Counter sum_;  // of all durations, microseconds
+};
+
 // What a reader has of it, and of several together.
 class Histogram {
  public:
   Histogram() = default;
   [[nodiscard]] static Histogram of(const HistogramCells& cells);
+  [[nodiscard]] static Histogram of(const SharedHistogram& cells);
 
   void merge(const Histogram& other);
   // For whoever reads one from elsewhere: so many more in that bucket, which is below kBuckets; and their sum.
@@ -54,6 +66,9 @@ class Histogram {
   [[nodiscard]] std::optional<std::chrono::microseconds> percentile(double fraction) const;
 
  private:
+  template <class Cells>
+  [[nodiscard]] static Histogram copy_of(const Cells& cells);
+
   std::array<std::uint64_t, kBuckets> counts_{};
   std::uint64_t sum_ = 0;
 };

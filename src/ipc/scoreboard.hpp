@@ -5,18 +5,21 @@
 // One memory file for each worker, mapped by that worker and the master and nobody else: no worker can write into the
 // numbers of another one, and the master's forks do not copy what they may not use. Its size is sealed, since the
 // master would die of SIGBUS where a worker had cut it. Workers of exec pools have a small cell in its place
-// (cell_page.hpp).
+// (cell_page.hpp). Behind the threads' cells stands what the application counts itself, in pools whose application may
+// (own_metrics.hpp).
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 
 #include "base/error.hpp"
 #include "ipc/counter.hpp"
 #include "ipc/histogram.hpp"
+#include "ipc/own_metrics.hpp"
 #include "ipc/thread_cell.hpp"
 #include "os/shared_memory.hpp"
 #include "os/unique_fd.hpp"
@@ -56,24 +59,34 @@ struct WorkerBoard {
   HistogramCells queue_delay;
 };
 
+// Whether there is room for what the application counts itself. Both sides say the same.
+enum class RoomForOwnMetrics : bool { kNo, kYes };
+
 class Scoreboard {
  public:
   // In the master. `threads`: as many cells, at least 1.
-  [[nodiscard]] static Result<Scoreboard> create(std::size_t threads);
+  [[nodiscard]] static Result<Scoreboard> create(std::size_t threads, RoomForOwnMetrics room = RoomForOwnMetrics::kNo);
   // In the worker: the one behind an inherited descriptor, which is taken over and closed.
-  [[nodiscard]] static Result<Scoreboard> open(os::UniqueFd fd, std::size_t threads);
+  [[nodiscard]] static Result<Scoreboard> open(os::UniqueFd fd, std::size_t threads,
+                                               RoomForOwnMetrics room = RoomForOwnMetrics::kNo);
 
   // For the worker, and then not needed here any more. Invalid when it was taken before.
   [[nodiscard]] os::UniqueFd take_descriptor() { return memory_.take_descriptor(); }
 
   [[nodiscard]] WorkerBoard& board() const;
   [[nodiscard]] std::span<ThreadCell> threads() const;
+  // In the worker: where its application defines its metrics; lives as long as the scoreboard. nullptr without room.
+  [[nodiscard]] OwnMetrics* own_metrics() const { return own_metrics_.get(); }
+  // In the master, for read_own_metrics(). nullptr without room.
+  [[nodiscard]] const OwnMetricCells* own_metric_cells() const { return own_metric_cells_; }
 
  private:
-  explicit Scoreboard(os::SharedMemory memory, std::size_t threads) : memory_(std::move(memory)), threads_(threads) {}
-  [[nodiscard]] static std::size_t size_for(std::size_t threads);
+  Scoreboard(os::SharedMemory memory, std::size_t threads, RoomForOwnMetrics room);
+  [[nodiscard]] static std::size_t size_for(std::size_t threads, RoomForOwnMetrics room);
   os::SharedMemory memory_;
   std::size_t threads_;
+  OwnMetricCells* own_metric_cells_ = nullptr;  // in memory_, whose mapping stays where it is when this is moved
+  std::unique_ptr<OwnMetrics> own_metrics_;
 };
 
 }  // namespace prong::ipc

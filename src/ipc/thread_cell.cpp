@@ -51,7 +51,7 @@ std::uint64_t ThreadCell::pack(const Shape& shape) {
 std::optional<ThreadCell::Shape> ThreadCell::unpack(std::uint64_t word) {
   std::array<std::uint8_t, kWord> bytes{};
   for (unsigned i = 0; i < kWord; ++i) bytes.at(i) = static_cast<std::uint8_t>(word >> (i * kByte));
-  if (bytes[0] > static_cast<std::uint8_t>(ThreadPhase::kStream)) return std::nullopt;
+  if (bytes[0] > static_cast<std::uint8_t>(ThreadPhase::kOwn)) return std::nullopt;
   if (bytes[1] > static_cast<std::uint8_t>(PeerBytes::Family::kV6) || bytes[6] > 1 || bytes[7] != 0)
     return std::nullopt;
   const Shape shape{.phase = static_cast<ThreadPhase>(bytes[0]),
@@ -177,6 +177,8 @@ std::string ThreadReading::work() const {
       return method + ' ' + target;
     case ThreadPhase::kStream:
       return "an event of a stream";
+    case ThreadPhase::kOwn:
+      return "a timer or a descriptor of the application";
   }
   return {};
 }

@@ -24,11 +24,13 @@ enum class ThreadPhase : std::uint8_t {
   kRequest,  // in the application, which makes the answer of a request
   kBody,     // the same, and it makes a body that is streamed
   kStream,   // in the application, at an event of a stream
+  kOwn,      // in the application, which does something of its own: a timer, a descriptor of it
 };
-inline constexpr EnumText<ThreadPhase, 4> kThreadPhaseText{{{{ThreadPhase::kIdle, "idle"},
+inline constexpr EnumText<ThreadPhase, 5> kThreadPhaseText{{{{ThreadPhase::kIdle, "idle"},
                                                              {ThreadPhase::kRequest, "request"},
                                                              {ThreadPhase::kBody, "body"},
-                                                             {ThreadPhase::kStream, "stream"}}}};
+                                                             {ThreadPhase::kStream, "stream"},
+                                                             {ThreadPhase::kOwn, "own"}}}};
 
 // Who is at the other end of a connection. Plain bytes: this room knows no types of net/.
 struct PeerBytes {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -17,6 +18,8 @@ namespace {
 
 // The log of a process is one by nature; nobody outside this file sees the variable.
 struct State {
+  // Lines may come from any thread of a worker. The master has one thread, so no fork finds it locked.
+  std::mutex mutex;
   std::shared_ptr<Output> output;
   Subject subject;
   // Of the line that is being written.
@@ -112,6 +115,7 @@ std::string with_code(std::string_view text, MessageCode code) {
 
 void write_line(Level level, std::optional<MessageCode> code, const Subject& subject, std::string_view text) {
   if (!enabled(level)) return;
+  const std::lock_guard lock(state().mutex);
   state().line_subject = &subject;
   state().line_code = code;
   state().output->logger->log(to_spdlog(level), "{}: {}", subject.text(), text);
@@ -194,6 +198,7 @@ int file_descriptor() {
 void adopt_file(os::UniqueFd file) {
   const auto& output = state().output;
   if (!output || !output->file.valid()) return;
+  const std::lock_guard lock(state().mutex);  // other threads may be writing to the old one
   output->lines->set_fd(file.get());
   output->file = std::move(file);
 }

@@ -39,9 +39,10 @@ config::Loaded from_options(const Options& options) {
     config::Loaded loaded = config::load_file(options.config_path);
     if (!loaded.config && options.config_is_default && loaded.diagnostics.size() == 1)
       loaded.diagnostics.front().hint =
-          "name a file with --config, a directory with --static, or an application with --wsgi";
+          "name a file with --config, a directory with --static, an application with --wsgi, or a module with --module";
     return loaded;
   }
+  if (!options.module.path.empty()) return config::for_module(options.module);
   return {.config = std::make_shared<config::Config>(
               options.wsgi.app.empty() ? config::for_static(options.static_root, options.static_address)
                                        : config::for_wsgi(options.wsgi)),
@@ -50,6 +51,7 @@ config::Loaded from_options(const Options& options) {
 
 const std::string& source_of(const Options& options) {
   if (!options.config_path.empty()) return options.config_path;
+  if (!options.module.path.empty()) return options.module.path;
   return options.wsgi.app.empty() ? options.static_root : options.wsgi.app;
 }
 

@@ -23,11 +23,12 @@ enum class Action : std::uint8_t {
 
 struct Options {
   Action action = Action::kServe;
-  std::string config_path;         // empty with --static and --wsgi
+  std::string config_path;         // empty with --static, --wsgi and --module
   bool config_is_default = false;  // nobody named config_path
   std::string static_root;
   std::string static_address = std::string{config::kDefaultAddress};
-  config::WsgiOptions wsgi;  // no app: not asked for
+  config::WsgiOptions wsgi;        // no app: not asked for
+  config::ModuleArguments module;  // no path: not asked for
 };
 
 // The options, or the exit status when there is nothing more to do: help and version have been printed (0), or what is

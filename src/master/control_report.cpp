@@ -34,6 +34,9 @@ std::string_view app_name(const config::ExecConfig& /*app*/) {
 std::string_view app_name(const config::WsgiConfig& /*app*/) {
   return "wsgi";
 }
+std::string_view app_name(const config::ModuleConfig& /*app*/) {
+  return "module";
+}
 std::string_view app_name(const config::StatusConfig& /*app*/) {
   return "status";
 }
@@ -108,6 +111,8 @@ ipc::PoolReport begin_report(const Supervisor& supervisor, const Generation& gen
       .lost = totals.lost_requests,
       .deaths = totals.unexpected_deaths,
       .deaths_by_cause = totals.deaths_by_cause,
+      .metrics = totals.own.metrics(),
+      .metrics_left_out = totals.own.has_left_out(),
       .last_death = report_of(totals.last_death, now)};
   for (const std::string& address : pool.listeners) {
     const net::Listener* const listener = listeners.find(address);
@@ -138,10 +143,14 @@ ipc::ThreadReport report_of(const ipc::ThreadReading& thread, os::TimePoint now)
   return report;
 }
 
-std::vector<std::optional<ipc::ThreadReport>> report_threads(const Slot& slot, os::TimePoint now) {
+std::vector<std::optional<ipc::ThreadReport>> report_threads(const Pool& pool, const Slot& slot, os::TimePoint now) {
   std::vector<std::optional<ipc::ThreadReport>> reports;
-  for (const std::optional<ipc::ThreadReading>& thread : threads_of(slot, now))
+  for (std::optional<ipc::ThreadReading>& thread : threads_of(slot, now)) {
+    // In `event` it is the master who keeps the time.
+    if (thread && !thread->deadline && slot.state == SlotState::kServing)
+      thread->deadline = stuck_at(slot.call, *thread, *pool.config, now);
     reports.push_back(thread ? std::optional{report_of(*thread, now)} : std::nullopt);
+  }
   return reports;
 }
 
@@ -154,7 +163,7 @@ ipc::WorkerReport report_of(const Pool& pool, const Slot& slot, os::TimePoint no
           .age = slot.pid > 0 ? duration_cast<milliseconds>(now - slot.forked_at) : milliseconds{},
           .served = totals_of(slot),
           .process = slot.pid > 0 ? process_of(slot.pid) : ipc::ProcessReport{},
-          .threads = report_threads(slot, now),
+          .threads = report_threads(pool, slot, now),
           .note = note_of(slot)};
 }
 

@@ -18,6 +18,7 @@
 #include "ipc/scoreboard.hpp"
 #include "ipc/worker_reading.hpp"
 #include "log/log.hpp"
+#include "master/call_watch.hpp"
 #include "master/launcher.hpp"
 #include "master/obituary.hpp"
 #include "master/pool_policy.hpp"
@@ -25,6 +26,7 @@
 #include "master/slot_machine.hpp"
 #include "master/stop_plan.hpp"
 #include "os/clock.hpp"
+#include "os/file.hpp"
 #include "os/notify_socket.hpp"
 #include "os/users.hpp"
 
@@ -66,8 +68,11 @@ struct Slot {
   std::size_t stop_step = 0;
   std::optional<os::TimePoint> let_go_due;  // it drains: by when it should have closed its listeners
   bool channel_ended = false;
-  std::optional<os::TimePoint> exit_due;  // its channel has ended: by when it must have exited
-  MessageCode killed_code{};              // of what killed_because says
+  std::optional<os::TimePoint> exit_due;    // its channel has ended: by when it must have exited
+  std::optional<WatchedCall> call;          // of an `event` worker: which the last look has found it in
+  std::optional<os::FileInfo> module_file;  // of a module, as it was when its worker was forked
+  int killed_with = 0;                      // the signal that the master sent it last to end it; 0: none
+  MessageCode killed_code{};                // of what killed_because says
   std::string killed_because;
   std::string start_failure;
   std::string retired_because;
@@ -86,6 +91,11 @@ struct Slot {
   ipc::WorkerTotals totals;
   if (slot.cell != nullptr) totals.counts = ipc::counts_of(*slot.cell);
   return totals;
+}
+// What its application has counted itself.
+[[nodiscard]] inline std::vector<ipc::OwnMetric> own_metrics_of(const Slot& slot) {
+  if (!slot.scoreboard || slot.scoreboard->own_metric_cells() == nullptr) return {};
+  return ipc::read_own_metrics(*slot.scoreboard->own_metric_cells());
 }
 [[nodiscard]] inline std::vector<std::optional<ipc::ThreadReading>> threads_of(const Slot& slot, os::TimePoint now) {
   if (!slot.scoreboard) return {};
@@ -113,6 +123,8 @@ struct Pool {
   Launcher launcher;                           // of a pool that keeps spares
   // Of a pool that keeps spares: when the next ones are forked, although some are left (spares_may_wait()).
   std::optional<os::TimePoint> spares_due;
+  // When its workers are looked at next, whether they are stuck (call_watch.hpp).
+  std::optional<os::TimePoint> look_due;
   // Connections refused by max_per_address: when it was logged last, and how many were not since.
   std::optional<os::TimePoint> refusal_logged;
   std::uint32_t refusals_untold = 0;
@@ -122,6 +134,8 @@ struct Pool {
 [[nodiscard]] inline const config::ExecConfig* exec_of(const Pool& pool) {
   return std::get_if<config::ExecConfig>(&pool.config->app);
 }
+// The path of the module that its workers load, for messages: escaped. Empty: they load none.
+[[nodiscard]] std::string module_of(const Pool& pool);
 // True when each worker becomes a program for one connection.
 [[nodiscard]] inline bool serves_by_spares(const Pool& pool) {
   const config::ExecConfig* exec = exec_of(pool);

@@ -58,14 +58,6 @@ struct LastCall {
   const ipc::ThreadReading* reading = nullptr;
 };
 
-// "GET /checkout for 3.2s (thread 2)"
-std::string call_text(const Death& death, const LastCall& call) {
-  std::string work = call.reading->work();
-  if (work.size() > kMostCallText) work = work.substr(0, kMostCallText) + "...";
-  const std::string thread = death.threads.size() == 1 ? "" : fmt::format(" (thread {})", call.thread);
-  return fmt::format("{} for {}{}", work, to_rough_text(death.now - call.reading->since), thread);
-}
-
 // The longest first.
 std::vector<LastCall> calls_of(const Death& death) {
   std::vector<LastCall> calls;
@@ -78,15 +70,28 @@ std::vector<LastCall> calls_of(const Death& death) {
   return calls;
 }
 
-// What it was in when it died: the calls of the application, and how many requests besides.
-std::string last_calls(const Death& death) {
+bool is_request(ipc::ThreadPhase phase) {
+  return phase == ipc::ThreadPhase::kRequest || phase == ipc::ThreadPhase::kBody;
+}
+
+// Why it was killed names the call that it was killed for.
+bool names_its_call(const Death& death) {
+  return !death.killed_because.empty() && death.killed_code == MessageCode::kWorkerHung;
+}
+
+// What it was in when it died: the calls of the application, and how many requests besides. The module is named with
+// the first of them.
+std::string last_calls(const Death& death, const std::vector<LastCall>& calls) {
   std::uint64_t more = death.counts ? death.counts->inside() : 0;
   std::vector<std::string> named;
-  for (const LastCall& call : calls_of(death)) {
+  for (const LastCall& call : calls) {
     if (named.size() == kMostCalls) break;
-    named.push_back(call_text(death, call));
-    if (call.reading->phase != ipc::ThreadPhase::kStream && more > 0) --more;
+    const std::string thread = death.threads.size() == 1 ? "" : fmt::format(" (thread {})", call.thread);
+    const std::string_view module = named.empty() ? std::string_view{death.module} : std::string_view{};
+    named.push_back(call_text(*call.reading, module, death.now) + thread);
+    if (is_request(call.reading->phase) && more > 0) --more;
   }
+  if (names_its_call(death)) named.clear();
   if (named.empty()) return more == 0 ? std::string{} : fmt::format("{} requests were not answered yet", more);
   return fmt::format("in {}{}", fmt::join(named, ", "), more == 0 ? "" : fmt::format(", and {} requests more", more));
 }
@@ -96,13 +101,45 @@ std::string cause_of(const Death& death) {
   if (!death.start_failure.empty()) return death.start_failure;
   if (!death.killed_because.empty()) return fmt::format("killed by the master: {}", death.killed_because);
   if (!death.retired_because.empty()) return death.retired_because;
-  if (death.state == SlotState::kStarting) return "it was not ready yet";
+  // A module's is told in module_part().
+  if (death.state == SlotState::kStarting && death.module.empty()) return "it was not ready yet";
   if (death.out_of_memory)
     return "by the kernel's out-of-memory killer: a limit of its cgroup (MemoryMax=) or the machine's was reached; "
            "see dmesg";
   if (death.status.signalled && death.status.code == SIGKILL)
     return "the master did not send it: an operator, or the kernel's out-of-memory killer (see dmesg)";
   return {};
+}
+
+// Code of a module that was changed while it ran: there is none, or the middle of another instruction.
+bool may_be_by_overwriting(const os::ExitStatus& status) {
+  return status.signalled && (status.code == SIGBUS || status.code == SIGSEGV || status.code == SIGILL);
+}
+
+// What an unexpected death has to do with the module that the worker ran.
+std::string module_part(const Death& death, bool is_named) {
+  if (death.module.empty() || !death.retired_because.empty()) return {};
+  const bool told_why = !death.start_failure.empty() || !death.killed_because.empty();
+  // The worker itself leaves on its own only with a word, or when it was asked to.
+  const bool by_exit = !death.status.signalled && !told_why;
+  const bool in_start = death.state == SlotState::kStarting ||
+                        (!death.killed_because.empty() && death.killed_code == MessageCode::kWorkerStartTooSlow);
+  std::string text;
+  if (in_start) text = told_why ? "in" : "while it started, in";
+  if (!text.empty())
+    text += fmt::format(" module {}{}", death.module, by_exit ? ", which called exit()" : "");
+  else if (by_exit)
+    text = is_named ? "the module, or a library that it uses, called exit()"
+                    : fmt::format("module {}, or a library that it uses, called exit()", death.module);
+  else if (!is_named && !told_why)
+    text = fmt::format("it ran module {}", death.module);
+  // Most errors of loading name the file themselves.
+  if (death.start_failure.contains(death.module)) text.clear();
+  if (death.module_overwritten && may_be_by_overwriting(death.status))
+    text += fmt::format(
+        "{}the file of the module was overwritten in place while it was mapped: replace it with install(1) or mv(1)",
+        text.empty() ? "" : "; ");
+  return text;
 }
 
 bool is_crash(int signal) {
@@ -177,14 +214,26 @@ std::string Obituary::text_with_code() const {
   return code ? fmt::format("{} [{}]", text, to_text(*code)) : text;
 }
 
+std::string call_text(const ipc::ThreadReading& reading, std::string_view module, os::TimePoint now) {
+  std::string work = reading.work();
+  if (work.size() > kMostCallText) work = work.substr(0, kMostCallText) + "...";
+  return fmt::format("{}{}{} for {}", work, module.empty() ? "" : " of module ", module,
+                     to_rough_text(now - reading.since));
+}
+
 Obituary write_obituary(const Death& death) {
   Obituary obituary;
   const bool expected = is_expected(death);
   if (!expected) obituary.code = code_of(death);
   obituary.cause = cause_word(death, expected);
   obituary.text = life_of(death);
-  if (const std::string calls = last_calls(death); !calls.empty()) obituary.text += fmt::format("; {}", calls);
-  if (const std::string cause = cause_of(death); !cause.empty()) obituary.text += fmt::format("; {}", cause);
+  const auto add = [&obituary](std::string_view part) {
+    if (!part.empty()) obituary.text += fmt::format("; {}", part);
+  };
+  const std::vector<LastCall> calls = calls_of(death);
+  add(last_calls(death, calls));
+  add(cause_of(death));
+  if (!expected) add(module_part(death, !calls.empty()));
   if (!death.python_stack.empty()) obituary.text += fmt::format("; in {}", death.python_stack);
   return obituary;
 }

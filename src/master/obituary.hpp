@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/message_code.hpp"
@@ -53,7 +54,12 @@ struct Death {
   // It was killed, not by the master, and meanwhile the kernel's out-of-memory killer has ended a process of the
   // daemon.
   bool out_of_memory = false;
+  std::string module = {};          // the path of the module that it ran, escaped; empty: none
+  bool module_overwritten = false;  // its file is the one that it was at the fork, with other content
 };
+
+// "GET /checkout of module /srv/shop.so for 3.2s"; `module` may be empty. Of a call that is under way.
+[[nodiscard]] std::string call_text(const ipc::ThreadReading& reading, std::string_view module, os::TimePoint now);
 
 // Expected deaths are told as information and have no code, signals and failures are errors.
 struct Obituary {

@@ -7,15 +7,18 @@
 
 namespace prong::master {
 
-void PoolTotals::add_live(const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived) {
-  if (ipc::is_plausible(worker, lived))
-    served.merge(worker);
-  else
+void PoolTotals::add_live(const ipc::WorkerTotals& worker, const OwnReading& own_metrics,
+                          std::chrono::nanoseconds lived) {
+  if (!ipc::is_plausible(worker, lived)) {
     ++overwritten;
+    return;
+  }
+  served.merge(worker);
+  own.add_live(own_metrics);
 }
 
-void PoolBook::bury(const std::string& pool, const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived,
-                    DeathNote death) {
+void PoolBook::bury(const std::string& pool, const ipc::WorkerTotals& worker, const OwnReading& own,
+                    std::chrono::nanoseconds lived, DeathNote death) {
   PoolTotals& totals = pools_[pool];
   ++totals.workers;
   ++totals.deaths_by_cause[death.cause];
@@ -32,6 +35,7 @@ void PoolBook::bury(const std::string& pool, const ipc::WorkerTotals& worker, st
   // Those are not under way any more.
   last.counts.begun = std::min(last.counts.begun, last.counts.requests);
   totals.served.merge(last);
+  totals.own.add_dead(own);
 }
 
 PoolTotals PoolBook::of(const std::string& pool) const {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "ipc/worker_reading.hpp"
+#include "master/own_metric_totals.hpp"
 #include "os/clock.hpp"
 
 namespace prong::master {
@@ -26,6 +27,7 @@ struct PoolTotals {
   // Of dead workers alone in PoolBook; of live ones too in what Supervisor::totals() gives. `open_connections` is of
   // live ones only.
   ipc::WorkerTotals served;
+  OwnMetricTotals own;                  // what their application has counted itself; the same
   std::uint64_t workers = 0;            // that were forked and have ended
   std::uint64_t unexpected_deaths = 0;  // of them: those whose obituary is an error
   std::uint64_t lost_requests = 0;      // that had begun in a worker and were not over when it died
@@ -36,7 +38,7 @@ struct PoolTotals {
   std::optional<DeathNote> last_death;
 
   // What the live worker has done so far. It has lived that long.
-  void add_live(const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived);
+  void add_live(const ipc::WorkerTotals& worker, const OwnReading& own_metrics, std::chrono::nanoseconds lived);
   // "7 connections, 12 requests (1 cut, 2 lost, 1 refused), 3 workers, 1 died unexpectedly"
   [[nodiscard]] std::string text() const;
 };
@@ -45,7 +47,8 @@ struct PoolTotals {
 class PoolBook {
  public:
   // A worker of that pool is dead.
-  void bury(const std::string& pool, const ipc::WorkerTotals& worker, std::chrono::nanoseconds lived, DeathNote death);
+  void bury(const std::string& pool, const ipc::WorkerTotals& worker, const OwnReading& own,
+            std::chrono::nanoseconds lived, DeathNote death);
   // Of its dead workers; of a pool that had none: nothing but zeros.
   [[nodiscard]] PoolTotals of(const std::string& pool) const;
   [[nodiscard]] const std::map<std::string, PoolTotals>& pools() const { return pools_; }

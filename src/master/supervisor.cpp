@@ -39,7 +39,37 @@ LifeFacts life_facts(const Slot& slot, os::TimePoint now) {
 // after this time has closed its channel and goes on.
 constexpr Duration kExitTime{100};
 
+const config::ModuleConfig* module_config_of(const Pool& pool) {
+  return std::get_if<config::ModuleConfig>(&pool.config->app);
+}
+
+bool is_same(const std::timespec& a, const std::timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
 }  // namespace
+
+std::string module_of(const Pool& pool) {
+  constexpr std::size_t kLongestPath = 4'096;
+  const auto* const module = module_config_of(pool);
+  return module == nullptr ? std::string{} : escaped(module->path, kLongestPath, Quotes::kKeep);
+}
+
+void Supervisor::note_module_file(const Place& place) {
+  const auto* const module = module_config_of(*place.pool);
+  if (module == nullptr) return;
+  if (auto info = os::file_info(module->path)) place.slot->module_file = *info;
+}
+
+// The worker has the file mapped: whoever writes into it changes the code under its feet, and whoever cuts it takes
+// that away. A file of that name that was put in its place is another one.
+bool Supervisor::module_was_overwritten(const Place& place) {
+  const auto* const module = module_config_of(*place.pool);
+  const auto& before = place.slot->module_file;
+  if (module == nullptr || !before) return false;
+  const auto now = os::file_info(module->path);
+  return now && now->inode == before->inode && (now->size != before->size || !is_same(now->modified, before->modified));
+}
 
 log::Subject Supervisor::subject(const Place& place) {
   return {.pool = place.pool->config->name,
@@ -169,8 +199,11 @@ void Supervisor::act(const Place& place, SlotAction action, os::TimePoint now) {
     case SlotAction::kAbort:
       return kill(place, SIGABRT, now);
     case SlotAction::kKillAgain:
-      log::write(log::Coded::kError, MessageCode::kKillWithoutEffect, subject(place),
-                 "still there after SIGKILL: it hangs in the kernel (a dead disk or network file system?)");
+      if (slot.killed_with == SIGKILL)
+        log::write(log::Coded::kError, MessageCode::kKillWithoutEffect, subject(place),
+                   "still there after SIGKILL: it hangs in the kernel (a dead disk or network file system?)");
+      else
+        log::write(log::Plain::kInfo, subject(place), "still there after SIGABRT; sending SIGKILL");
       return kill(place, SIGKILL, now);
     case SlotAction::kBury:
       return release(slot);
@@ -204,6 +237,9 @@ void Supervisor::release(Slot& slot) {
   slot.channel_ended = false;
   slot.exit_due.reset();
   slot.let_go_due.reset();
+  slot.call.reset();
+  slot.module_file.reset();
+  slot.killed_with = 0;
   slot.killed_because.clear();
   slot.start_failure.clear();
   slot.retired_because.clear();
@@ -363,7 +399,9 @@ void Supervisor::bury(const os::Exit& exit, os::TimePoint now) {
                     .threads = threads_of(slot, now),
                     .now = now,
                     .departure = departure_of(place),
-                    .out_of_memory = was_out_of_memory(place, exit.status)};
+                    .out_of_memory = was_out_of_memory(place, exit.status),
+                    .module = module_of(*place.pool),
+                    .module_overwritten = module_was_overwritten(place)};
   const Obituary obituary = write_obituary(death);
   if (obituary.code)
     log::write(log::Coded::kError, *obituary.code, subject(place), obituary.text);
@@ -388,7 +426,9 @@ PoolTotals Supervisor::totals(const std::string& pool, os::TimePoint now) const 
   for (const auto& generation : generations_)
     for (const Pool& each : generation->pools)
       for (const Slot& slot : each.slots)
-        if (each.config->name == pool && slot.pid != 0) totals.add_live(totals_of(slot), now - slot.forked_at);
+        if (each.config->name == pool && slot.pid != 0)
+          totals.add_live(totals_of(slot), {.generation = each.generation, .metrics = own_metrics_of(slot)},
+                          now - slot.forked_at);
   return totals;
 }
 
@@ -404,6 +444,7 @@ void Supervisor::handle_ended_channels(os::TimePoint now) {
 
 void Supervisor::handle_deadlines(os::TimePoint now) {
   if (!nearest_due_ || now < *nearest_due_) return;
+  look_at_calls(now);
   for_each_slot([&](const Place& place) {
     Slot& slot = *place.slot;
     if (slot.let_go_due && *slot.let_go_due <= now) slot.let_go_due.reset();
@@ -471,6 +512,7 @@ bool Supervisor::defers_spares(const Generation& generation, Pool& pool, const S
 
 void Supervisor::reconcile_pool(Generation& generation, Pool& pool, os::TimePoint now) {
   keep_launcher(generation, pool, now);
+  plan_look(pool, now);
   const SlotPlan plan =
       plan_slots(view_slots(pool), wanted(generation, pool), retirement_rules(generations_, generation, pool));
   for (const std::size_t i : plan.begin_replacing) {
@@ -506,6 +548,7 @@ std::optional<os::TimePoint> Supervisor::next_deadline() {
   for (const auto& generation : generations_)
     for (const Pool& pool : generation->pools) {
       look_at(pool.spares_due);
+      look_at(pool.look_due);
       if (pool.launcher.pid == 0) look_at(pool.launcher.due);  // the next one comes when the last one is reaped
       for (const Slot& slot : pool.slots)
         for (const auto& deadline :
@@ -641,7 +684,8 @@ void Supervisor::note_death(const Place& place, const Obituary& obituary, const 
                   .text = note.text,
                   .expected = expected,
                   .at = now});
-  book_.bury(place.pool->config->name, did, now - place.slot->forked_at, std::move(note));
+  const OwnReading own{.generation = place.pool->generation, .metrics = own_metrics_of(*place.slot)};
+  book_.bury(place.pool->config->name, did, own, now - place.slot->forked_at, std::move(note));
 }
 
 void Supervisor::announce_log(int fd) {

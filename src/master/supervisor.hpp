@@ -159,6 +159,8 @@ class Supervisor {
   [[nodiscard]] ipc::Inheritance inheritance_of(const Pool& pool) const;
   [[nodiscard]] Result<pid_t> make_worker(const Place& place, os::TimePoint now);
   [[nodiscard]] Result<pid_t> fork_with(ipc::Inheritance inheritance, const Generation& generation, const Pool& pool);
+  static void note_module_file(const Place& place);
+  [[nodiscard]] static bool module_was_overwritten(const Place& place);
   [[nodiscard]] static Departure departure_of(const Place& place);
   [[nodiscard]] bool was_out_of_memory(const Place& place, const os::ExitStatus& status);
   void note_death(const Place& place, const Obituary& obituary, const ipc::WorkerTotals& did, os::TimePoint now);
@@ -177,6 +179,10 @@ class Supervisor {
   void note_leaving(const Place& place, const std::string& reason, Departure departure, os::TimePoint now);
   void note_reload_wish(const Place& place, const std::string& reason);
   void drain_channel(const Place& place, os::TimePoint now);
+  // Calls of `event` workers that never return (supervisor_watch.cpp).
+  static void plan_look(Pool& pool, os::TimePoint now);
+  void look_at_calls(os::TimePoint now);
+  void look_at_call(const Place& place, os::TimePoint now);
   // Launchers (supervisor_launch.cpp).
   void keep_launcher(Generation& generation, Pool& pool, os::TimePoint now);
   [[nodiscard]] Result<void> start_launcher(Generation& generation, Pool& pool);

@@ -24,6 +24,12 @@ Result<ipc::WorkerCell*> cell_of(Pool& pool, const Slot& slot) {
   return &pool.cell_pages[page].cell(slot.number % ipc::CellPage::kCells);
 }
 
+// The worker's side of this is in worker/worker.cpp.
+ipc::RoomForOwnMetrics room_for_own_metrics(const config::PoolConfig& pool) {
+  return std::holds_alternative<config::ModuleConfig>(pool.app) ? ipc::RoomForOwnMetrics::kYes
+                                                                : ipc::RoomForOwnMetrics::kNo;
+}
+
 // What the worker is going to count in. Its end of a scoreboard's descriptor; a cell has none.
 Result<os::UniqueFd> open_counters(Pool& pool, Slot& slot) {
   if (exec_of(pool) != nullptr) {
@@ -33,7 +39,7 @@ Result<os::UniqueFd> open_counters(Pool& pool, Slot& slot) {
     ipc::clear(*slot.cell);
     return os::UniqueFd{};
   }
-  auto scoreboard = ipc::Scoreboard::create(pool.config->application_threads());
+  auto scoreboard = ipc::Scoreboard::create(pool.config->application_threads(), room_for_own_metrics(*pool.config));
   if (!scoreboard) return failure(std::move(scoreboard.error()));
   slot.scoreboard = *std::move(scoreboard);
   return slot.scoreboard->take_descriptor();
@@ -64,6 +70,7 @@ void Supervisor::fork_worker(const Place& place, os::TimePoint now) {
   Slot& slot = *place.slot;
   release(slot);
   slot.forked_at = now;
+  note_module_file(place);
   auto pid = make_worker(place, now);
   if (!pid) {
     release(slot);

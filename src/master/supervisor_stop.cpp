@@ -142,6 +142,7 @@ void Supervisor::kill(const Place& place, int signal, os::TimePoint now) {
   Slot& slot = *place.slot;
   if (slot.killed_because.empty()) note_why_killed(place);
   slot.deadline = now + kKillPatience;
+  slot.killed_with = signal;
   // And what the program has started. Both, since it may not have become the leader of its group yet.
   if (exec_of(*place.pool) != nullptr) (void)os::send_signal_to_group(slot.pid, signal);
   if (auto sent = os::send_signal(slot.pid, signal); !sent)

@@ -126,6 +126,12 @@ std::expected<FileInfo, int> file_info(int fd) {
   return info_of(status);
 }
 
+std::expected<FileInfo, int> file_info(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return std::unexpected(errno);
+  return info_of(status);
+}
+
 std::expected<FileInfo, int> file_info_beneath(int directory, const char* name, Links links) {
   const auto opened = open_by(directory, name, O_PATH, links);
   if (!opened) return std::unexpected(opened.error());

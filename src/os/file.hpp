@@ -51,6 +51,9 @@ enum class Links : std::uint8_t {
 // What an open descriptor is.
 [[nodiscard]] std::expected<FileInfo, int> file_info(int fd);
 
+// What a path leads to; symbolic links are followed. Opens nothing.
+[[nodiscard]] std::expected<FileInfo, int> file_info(const std::string& path);
+
 // What a name below `directory` is, by the same rules as open_beneath(), but it need not be readable.
 [[nodiscard]] std::expected<FileInfo, int> file_info_beneath(int directory, const char* name, Links links);
 

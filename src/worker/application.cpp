@@ -62,7 +62,7 @@ app::StaticSettings settings_of(const config::StaticConfig& files) {
 }
 
 struct Loader {
-  ipc::ControlLink* master;
+  Surroundings surroundings;
 
   Result<std::unique_ptr<http::Handler>> operator()(const config::StaticConfig& files) const {
     auto loaded = app::StaticFiles::create(settings_of(files));
@@ -75,6 +75,10 @@ struct Loader {
   Result<std::unique_ptr<http::Handler>> operator()(const config::WsgiConfig& /*wsgi*/) const {
     return failure("a Python application runs in its interpreter");  // worker.cpp never gets here with one
   }
+  Result<std::unique_ptr<http::Handler>> operator()(const config::ModuleConfig& /*module*/) const {
+    if (surroundings.module == nullptr) return failure("the module is not loaded");
+    return surroundings.module->make_handler();
+  }
   Result<std::unique_ptr<http::Handler>> operator()(const config::RespondConfig& respond) const {
     return std::make_unique<app::Respond>(app::RespondSettings{
         .status = static_cast<std::uint16_t>(respond.status), .headers = respond.headers, .body = respond.body});
@@ -83,15 +87,21 @@ struct Loader {
     return failure("the application runs on streams, and answers no requests");
   }
   Result<std::unique_ptr<http::Handler>> operator()(const config::StatusConfig& /*status*/) const {
-    if (master == nullptr) return failure("there is no connection to the master");
-    return std::make_unique<app::StatusPages>(*master);
+    if (surroundings.master == nullptr) return failure("there is no connection to the master");
+    return std::make_unique<app::StatusPages>(*surroundings.master);
   }
 };
 
 struct StreamLoader {
+  Surroundings surroundings;
+
   template <class HttpConfig>
   Result<std::unique_ptr<app::StreamHandler>> operator()(const HttpConfig& /*app*/) const {
     return failure("the application answers requests, and is no application of streams");
+  }
+  Result<std::unique_ptr<app::StreamHandler>> operator()(const config::ModuleConfig& /*module*/) const {
+    if (surroundings.module == nullptr) return failure("the module is not loaded");
+    return surroundings.module->make_streams();
   }
   Result<std::unique_ptr<app::StreamHandler>> operator()(const config::EchoConfig& /*app*/) const {
     return std::make_unique<app::Echo>();
@@ -100,12 +110,14 @@ struct StreamLoader {
 
 }  // namespace
 
-Result<std::unique_ptr<http::Handler>> load_application(const config::AppConfig& app, ipc::ControlLink* master) {
-  return std::visit(Loader{.master = master}, app);
+Result<std::unique_ptr<http::Handler>> load_application(const config::AppConfig& app,
+                                                        const Surroundings& surroundings) {
+  return std::visit(Loader{.surroundings = surroundings}, app);
 }
 
-Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app) {
-  return std::visit(StreamLoader{}, app);
+Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app,
+                                                         const Surroundings& surroundings) {
+  return std::visit(StreamLoader{.surroundings = surroundings}, app);
 }
 
 Result<std::unique_ptr<http::Handler>> load_router(const config::PoolConfig& pool, http::Handler& application) {

@@ -67,6 +67,20 @@ void ApplicationThreads::handle(app::StreamEvent event) {
   busy_.fetch_add(1, std::memory_order_relaxed);
 }
 
+void ApplicationThreads::converse(std::shared_ptr<StreamPipe> pipe) {
+  const std::uint64_t connection = pipe->peer().connection;
+  submitted_.push_back({.connection = connection, .number = ++last_number_, .work = std::move(pipe)});
+  busy_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void ApplicationThreads::want_housekeeping() {
+  {
+    const std::lock_guard lock(mutex_);
+    housekeeping_wanted_ = true;
+  }
+  job_arrived_.notify_one();
+}
+
 void ApplicationThreads::close(std::unique_ptr<app::Stream> stream) {
   if (stream == nullptr) return;
   handle({.kind = app::StreamEventKind::kClose, .peer = {.connection = kNobody}, .stream = std::move(stream)});
@@ -162,13 +176,16 @@ std::optional<ApplicationThreads::Job> ApplicationThreads::next_job(std::size_t 
     busy_.fetch_sub(1, std::memory_order_release);
     signal = add_news(*std::move(done));
   }
+  // A thread that always has a job keeps its house all the same.
+  const bool keeps_house = has_house_to_keep(thread);
   std::optional<Job> job;
-  if (!jobs_.empty()) job = take_job(thread);
+  if (!jobs_.empty() && !keeps_house) job = take_job(thread);
   if (signal) {
     lock.unlock();
     event_.signal();
     lock.lock();
   }
+  if (keeps_house) keep_house(thread, lock);
   if (!job) job = wait_for_job(thread, lock);
   const bool wake = claim_sleeper();
   lock.unlock();
@@ -179,18 +196,17 @@ std::optional<ApplicationThreads::Job> ApplicationThreads::next_job(std::size_t 
 // While there is none, the handler keeps its house.
 std::optional<ApplicationThreads::Job> ApplicationThreads::wait_for_job(std::size_t thread,
                                                                         std::unique_lock<std::mutex>& lock) {
-  std::optional<os::TimePoint> due;
+  const std::optional<os::TimePoint>& due = housekeeping_due_[thread];
   bool is_kept = false;
   while (true) {
     if (!jobs_.empty()) return take_job(thread);
-    if (finished_) return std::nullopt;
-    if (!is_kept || (due && *due <= os::now())) {
-      lock.unlock();
-      if (!handlers_.empty()) due = handlers_[thread]->do_housekeeping(os::now());
+    // What was wanted is done before the end too.
+    if (finished_ ? housekeeping_wanted_ : !is_kept || has_house_to_keep(thread)) {
+      keep_house(thread, lock);
       is_kept = true;
-      lock.lock();
       continue;
     }
+    if (finished_) return std::nullopt;
     ++sleeping_;
     if (due)
       job_arrived_.wait_until(lock, *due);
@@ -199,6 +215,22 @@ std::optional<ApplicationThreads::Job> ApplicationThreads::wait_for_job(std::siz
     --sleeping_;
     if (woken_ > 0) --woken_;
   }
+}
+
+bool ApplicationThreads::has_house_to_keep(std::size_t thread) {
+  const std::optional<os::TimePoint>& due = housekeeping_due_[thread];
+  return housekeeping_wanted_ || (due && *due <= os::now());
+}
+
+void ApplicationThreads::keep_house(std::size_t thread, std::unique_lock<std::mutex>& lock) {
+  housekeeping_wanted_ = false;
+  lock.unlock();
+  const os::TimePoint now = os::now();
+  if (!cells_.empty()) cells_[thread].begin({.phase = ipc::ThreadPhase::kOwn, .since = now});
+  housekeeping_due_[thread] =
+      handlers_.empty() ? streams_->do_housekeeping(now) : handlers_[thread]->do_housekeeping(now);
+  if (!cells_.empty()) cells_[thread].end(now);
+  lock.lock();
 }
 
 ApplicationThreads::Job ApplicationThreads::take_job(std::size_t thread) {
@@ -213,6 +245,8 @@ ApplicationThreads::News ApplicationThreads::serve(std::size_t thread, Job job) 
   News news{.connection = job.connection};
   if (std::holds_alternative<http::OwnedRequest>(job.work)) {
     news = answer(thread, std::move(job));
+  } else if (std::holds_alternative<std::shared_ptr<StreamPipe>>(job.work)) {
+    converse(thread, job, news);
   } else {
     show(thread, {.phase = ipc::ThreadPhase::kStream}, job.number);
     news.outcome = app::run_event(*streams_, std::get<app::StreamEvent>(std::move(job.work)));
@@ -220,6 +254,22 @@ ApplicationThreads::News ApplicationThreads::serve(std::size_t thread, Job job) 
   news.is_last = true;
   if (!cells_.empty()) cells_[thread].end(os::now());
   return news;
+}
+
+// What the application sends, and whether it waits or works, the I/O thread sees in the pipe.
+void ApplicationThreads::converse(std::size_t thread, const Job& job, News& news) {
+  StreamPipe& pipe = *std::get<std::shared_ptr<StreamPipe>>(job.work);
+  show(thread, {.phase = ipc::ThreadPhase::kStream}, job.number);
+  pipe.begin([this, connection = job.connection] { tell({.connection = connection}); });
+  try {
+    streams_->converse(pipe);
+  } catch (const std::exception& exception) {
+    news.failure = exception.what();
+  } catch (...) {
+    news.failure = "an exception that is no std::exception";
+  }
+  if (!news.failure.empty()) pipe.cut();
+  pipe.finish();
 }
 
 // An answer whose body crosses to the I/O thread piece by piece.

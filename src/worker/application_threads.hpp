@@ -31,6 +31,7 @@
 #include "os/clock.hpp"
 #include "os/event_fd.hpp"
 #include "worker/body_pipe.hpp"
+#include "worker/stream_pipe.hpp"
 
 namespace prong::worker {
 
@@ -77,6 +78,12 @@ class ApplicationThreads final : public http::Handler {
   [[nodiscard]] http::Answer handle(const http::Request& request) override;
   // Takes an event of a stream for a thread. Of one connection the next one only after the outcome of the last.
   void handle(app::StreamEvent event);
+  // Takes a whole conversation for a thread, of an application that converses.
+  void converse(std::shared_ptr<StreamPipe> pipe);
+  [[nodiscard]] bool converses() const { return streams_ != nullptr && streams_->converses(); }
+  // Application code has something to do beside its requests: a thread that is free, or the next one that is, calls
+  // do_housekeeping().
+  void want_housekeeping();
   // The connection has gone: the application learns of it on a thread, as of anything else. May be nullptr.
   void close(std::unique_ptr<app::Stream> stream);
   // Hands the requests over that have come since the last call: before the I/O thread waits for anything.
@@ -103,7 +110,7 @@ class ApplicationThreads final : public http::Handler {
   struct Job {
     std::uint64_t connection;
     std::uint64_t number;  // of all jobs, from 1
-    std::variant<http::OwnedRequest, app::StreamEvent> work;
+    std::variant<http::OwnedRequest, app::StreamEvent, std::shared_ptr<StreamPipe>> work;
   };
   ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, std::unique_ptr<app::StreamHandler> streams,
                      std::size_t threads, os::EventFd event, BodyPipe::Room room)
@@ -111,12 +118,16 @@ class ApplicationThreads final : public http::Handler {
         streams_(std::move(streams)),
         event_(std::move(event)),
         room_(std::move(room)),
+        housekeeping_due_(threads),
         working_on_(threads) {}
 
   [[nodiscard]] std::optional<Job> next_job(std::size_t thread, std::optional<News> done);
   [[nodiscard]] std::optional<Job> wait_for_job(std::size_t thread, std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Job take_job(std::size_t thread);
   [[nodiscard]] bool claim_sleeper();
+  [[nodiscard]] bool has_house_to_keep(std::size_t thread);
+  void keep_house(std::size_t thread, std::unique_lock<std::mutex>& lock);
+  void converse(std::size_t thread, const Job& job, News& news);
   [[nodiscard]] bool add_news(News news);
   void show(std::size_t thread, ipc::Call call, std::uint64_t number);
   [[nodiscard]] News serve(std::size_t thread, Job job);
@@ -131,9 +142,10 @@ class ApplicationThreads final : public http::Handler {
   std::span<ipc::ThreadCell> cells_ = {};
   Duration request_timeout_{};
 
-  std::vector<Job> submitted_;         // the I/O thread's own
-  std::uint64_t last_number_ = 0;      // the same
-  std::atomic<std::size_t> busy_ = 0;  // jobs that were handed in and not answered
+  std::vector<Job> submitted_;                                  // the I/O thread's own
+  std::uint64_t last_number_ = 0;                               // the same
+  std::vector<std::optional<os::TimePoint>> housekeeping_due_;  // by thread, and each one's own
+  std::atomic<std::size_t> busy_ = 0;                           // jobs that were handed in and not answered
 
   std::mutex mutex_;  // of all that follows; held for a few moves of pointers at a time
   std::condition_variable job_arrived_;
@@ -146,6 +158,7 @@ class ApplicationThreads final : public http::Handler {
   std::size_t sleeping_ = 0;                     // threads that wait for a job
   std::size_t woken_ = 0;                        // of them: have been woken and do not run yet
   bool finished_ = false;
+  bool housekeeping_wanted_ = false;
   std::vector<News> news_;
 };
 

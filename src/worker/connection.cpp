@@ -48,6 +48,9 @@ Connection::Connection(os::UniqueFd socket, std::uint64_t key, const Service& se
                service.access_log == nullptr ? nullptr : std::make_unique<AnswerLog>(*service.access_log, peer)) {
   if (service.streams == nullptr && service.stream_threads == nullptr)
     conversation_ = &storage_.emplace<http::Session>(session_context(service, key, peer, &account_));
+  else if (service.stream_threads != nullptr && service.stream_threads->converses())
+    conversation_ = &storage_.emplace<BlockingSession>(*service.stream_threads, service.stream_buffer,
+                                                       app::StreamPeer{.connection = key, .address = peer.address});
   else
     conversation_ =
         &storage_.emplace<StreamSession>(StreamSession::Context{.handler = service.streams,
@@ -101,6 +104,11 @@ void Connection::on_news(std::optional<http::Response> answer) {
 
 void Connection::on_outcome(app::StreamOutcome outcome) {
   std::get<StreamSession>(storage_).finish_event(std::move(outcome));
+  pump();
+}
+
+void Connection::wake() {
+  if (auto* const stream = std::get_if<StreamSession>(&storage_); stream != nullptr) stream->wake();
   pump();
 }
 
@@ -218,7 +226,7 @@ void Connection::finish() {
 
 void Connection::on_idle_late(std::span<char> buffer) {
   const std::uint64_t before = received_;
-  on_readable(buffer);
+  if (wants_read()) on_readable(buffer);
   if (waiting() != Waiting::kIdle || (is_stream() && received_ != before)) return;
   on_late();
 }

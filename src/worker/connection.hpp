@@ -15,6 +15,7 @@
 #include "os/epoll.hpp"
 #include "os/socket.hpp"
 #include "os/unique_fd.hpp"
+#include "worker/blocking_session.hpp"
 #include "worker/deadline_list.hpp"
 #include "worker/request_account.hpp"
 #include "worker/shown_call.hpp"
@@ -74,6 +75,10 @@ class Connection : public Waiter {
   void on_outcome(app::StreamOutcome outcome);
   // The application takes too long: 504, the last answer, or the end of an answer that has begun. A stream is cut.
   void on_overrun();
+  // The application has something to send that nothing on this connection has asked for.
+  void wake();
+  // Ends it with a reset.
+  void cut() { break_off(); }
   // The application will never come to what it has been asked: 503. A stream is cut.
   void on_no_thread();
   // There is input, which waits until wants_read() again.
@@ -102,7 +107,7 @@ class Connection : public Waiter {
   // What the application works on, for the log: "GET /path", "a streamed answer", "an event of a stream".
   [[nodiscard]] std::string work_text() const;
   // Whether it speaks no HTTP.
-  [[nodiscard]] bool is_stream() const { return std::holds_alternative<StreamSession>(storage_); }
+  [[nodiscard]] bool is_stream() const { return !std::holds_alternative<http::Session>(storage_); }
   [[nodiscard]] net::Conversation& conversation() { return *conversation_; }
   // The same, of a pool that speaks HTTP.
   [[nodiscard]] http::Session& session() { return std::get<http::Session>(storage_); }
@@ -137,7 +142,7 @@ class Connection : public Waiter {
   std::uint64_t counted_ = 0;      // of answered()
   RequestAccount account_;         // before the conversation, which tells it
   // In place, because a new connection is to cost no allocation more than it must.
-  std::variant<std::monostate, http::Session, StreamSession> storage_;
+  std::variant<std::monostate, http::Session, StreamSession, BlockingSession> storage_;
   net::Conversation* conversation_ = nullptr;  // in storage_
 };
 

@@ -22,7 +22,8 @@ namespace {
 constexpr std::uint64_t kSignalKey = 0;
 constexpr std::uint64_t kChannelKey = 1;
 constexpr std::uint64_t kNewsKey = 2;
-constexpr std::uint64_t kFirstListenerKey = 3;
+constexpr std::uint64_t kModuleKey = 3;
+constexpr std::uint64_t kFirstListenerKey = 4;
 
 // How long a client gets to close after the last answer; it decides nothing but when the descriptor is free again.
 constexpr Duration kLingerTime{5'000};
@@ -128,6 +129,9 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create(const ipc::Inheritance& inh
   if (application.threads != nullptr)
     if (auto added = epoll->add(application.threads->fd(), EPOLLIN, kNewsKey); !added)
       return failure(std::move(added.error()));
+  if (application.module != nullptr)
+    if (auto added = epoll->add(application.module->fd(), EPOLLIN, kModuleKey); !added)
+      return failure(std::move(added.error()));
   auto access_log = open_access_log(inheritance, pool);
   if (!access_log) return failure(std::move(access_log.error()));
   return std::unique_ptr<EventLoop>{new EventLoop{inheritance, pool, scoreboard, std::move(channel), application,
@@ -223,6 +227,7 @@ void EventLoop::turn() {
   if (close_due_ && *close_due_ <= now_) close_listeners();
   acceptor_.resume_if_due(now_);
   keep_house();
+  if (application_.module != nullptr) keep_module();
   keep_access_log();
   consider_retirement();
   if (draining_) cut_what_is_over();
@@ -244,6 +249,7 @@ void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
   if (key == kSignalKey) return read_signals();
   if (key == kChannelKey) return read_channel();
   if (key == kNewsKey) return read_news();
+  if (key == kModuleKey) return hear_module();
 }
 
 void EventLoop::read_channel() {
@@ -322,7 +328,17 @@ void EventLoop::drain(const DrainOrder& order) {
   keep_nearest(idle_deadline_, now_ + idle_grace);
   if (!std::exchange(draining_, true)) connections_.for_each([](Connection& c) { c.announce_close(); });
   serve_backlog_ |= order.serve_backlog;
+  if (application_.module != nullptr) tell_module_to_drain();
   stop_accepting();
+}
+
+void EventLoop::tell_module_to_drain() {
+  if (application_.threads == nullptr) {
+    const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+    return application_.module->drain();
+  }
+  application_.module->drain();
+  application_.threads->want_housekeeping();  // here, since this may be the last turn
 }
 
 // Past a deadline of the drain: all connections, or the idle ones.
@@ -335,7 +351,7 @@ void EventLoop::cut_what_is_over() {
   std::size_t cut = 0;
   for (const std::uint64_t key : keys) {
     Connection* connection = connections_.find(key);
-    if (connection->waiting() == Waiting::kIdle) {
+    if (connection->waiting() == Waiting::kIdle && connection->wants_read()) {
       // A request may have arrived since the last look.
       connection->on_readable(buffer_);
       settle(*connection);
@@ -364,6 +380,8 @@ bool EventLoop::is_at_rest(const Connection& connection) const {
 std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() {
   std::optional<os::TimePoint> nearest = acceptor_.next_deadline();
   keep_nearest(nearest, housekeeping_due_);
+  if (application_.module != nullptr && application_.threads == nullptr)
+    keep_nearest(nearest, application_.module->has_news() ? now_ : application_.module->next_due());
   keep_nearest(nearest, yield_due_);
   keep_nearest(nearest, close_due_);
   keep_nearest(nearest, watch_.next_deadline());

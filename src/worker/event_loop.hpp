@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "app/module/runtime.hpp"
 #include "app/stream.hpp"
 #include "base/error.hpp"
 #include "config/config.hpp"
@@ -40,7 +41,8 @@ class EventLoop {
   struct Application {
     http::Handler* handler = nullptr;
     app::StreamHandler* streams = nullptr;
-    ApplicationThreads* threads = nullptr;  // nullptr in `event`
+    ApplicationThreads* threads = nullptr;   // nullptr in `event`
+    app::module::Runtime* module = nullptr;  // of a pool that runs a module
   };
   // The error is for the master: why it cannot start.
   [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(const ipc::Inheritance& inheritance,
@@ -65,6 +67,10 @@ class EventLoop {
   void obey(ipc::Channel::Received received);
   void read_signals();
   void read_news();
+  void hear_module();
+  void keep_module();
+  void take_module_news(app::module::Runtime::News news);
+  void handle_overdue(Connection& connection);
   void take_outcome(Connection* connection, app::StreamOutcome outcome);
   void hear_listener(std::uint64_t key);
   void accept(std::uint64_t key);
@@ -96,6 +102,7 @@ class EventLoop {
     std::uint64_t serve_backlog = 0;
   };
   void drain(const DrainOrder& order);
+  void tell_module_to_drain();
   void cut_what_is_over();
   [[nodiscard]] bool is_at_rest(const Connection& connection) const;
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline();
@@ -159,6 +166,7 @@ class EventLoop {
   };
   Repeated failures_;
   Repeated spool_warnings_;
+  Repeated overdue_;
   std::optional<os::TimePoint> housekeeping_due_;
   bool has_served_ = false;  // since the last housekeeping
   static constexpr std::size_t kReadSize = 32U << 10U;

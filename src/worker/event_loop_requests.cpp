@@ -46,10 +46,55 @@ void EventLoop::read_news() {
   }
 }
 
+// In `event` its descriptors and what was posted; elsewhere what was posted goes to an application thread.
+void EventLoop::hear_module() {
+  app::module::Runtime& module = *application_.module;
+  if (application_.threads != nullptr) {
+    if (module.hear_posted()) application_.threads->want_housekeeping();
+    return;
+  }
+  const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+  module.run_ready();
+}
+
+// Its timers, and what its callbacks have done for other connections than they were about. One round of the latter in a
+// turn, so that connections which wake each other leave time for the rest.
+void EventLoop::keep_module() {
+  app::module::Runtime& module = *application_.module;
+  if (application_.threads != nullptr) return;
+  if (module.has_due(now_)) {
+    const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+    module.run_due(now_);
+  }
+  if (!module.has_news()) return;
+  for (app::module::Runtime::News& news : module.take_news()) take_module_news(std::move(news));
+}
+
+void EventLoop::take_module_news(app::module::Runtime::News news) {
+  Connection* const connection = connections_.find(news.connection);
+  if (connection == nullptr) return;
+  if (news.answer) {
+    const std::string request = connection->session().awaited_request();
+    const std::size_t space = request.find(' ');
+    if (space != std::string::npos)
+      show_body(*news.answer, *calls_,
+                {.method = std::string_view(request).substr(0, space),
+                 .target = std::string_view(request).substr(space + 1)});
+  }
+  if (news.cut)
+    connection->cut();
+  else if (news.answer)
+    connection->on_news(std::move(news.answer));
+  else
+    connection->wake();
+  if (!connection->is_stream()) connection->stop_waiting();  // each piece of an answer has its own time
+  settle(*connection);
+}
+
 // Of an event of a stream, whose connection may have gone meanwhile: nullptr.
 void EventLoop::take_outcome(Connection* connection, app::StreamOutcome outcome) {
   if (connection == nullptr) {
-    if (!outcome.failure.empty()) complain_of_failure(outcome.failure);
+    if (!outcome.verdict.failure.empty()) complain_of_failure(outcome.verdict.failure);
     return application_.threads->close(std::move(outcome.stream));
   }
   connection->on_outcome(std::move(outcome));
@@ -89,6 +134,10 @@ void EventLoop::remove(Connection& connection) {
   if (application_.threads != nullptr && connection.conversation().is_with_application())
     work_left = connection.work_text();
   connections_.remove(connection);
+  if (application_.module != nullptr && application_.threads == nullptr) {
+    const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+    application_.module->forget(key);
+  }
   board_->counters.open_connections.store(connections_.size(), std::memory_order_relaxed);
   // Nobody waits for the answer: what has not begun is left out, what has begun is watched to its end.
   if (work_left && application_.threads->cancel(key) == ApplicationThreads::Cancelled::kRunning)
@@ -108,7 +157,7 @@ DeadlineList* EventLoop::list_of(Waiting waiting) {
     case Waiting::kLingering:
       return &lingering_;
     case Waiting::kHandling:
-      return application_.threads != nullptr && pool_->request_timeout > Duration::zero() ? &handling_ : nullptr;
+      return pool_->request_timeout > Duration::zero() ? &handling_ : nullptr;
     case Waiting::kNothing:
       break;
   }
@@ -140,6 +189,9 @@ void EventLoop::handle_late() {
 // the worker finishes what its other threads have, and the master replaces it.
 void EventLoop::handle_overrun(Connection& connection) {
   const std::uint64_t key = connection.key();
+  // Code that converses may wait for its client since just now.
+  if (connection.waiting() != Waiting::kHandling) return settle(connection);
+  if (application_.threads == nullptr) return handle_overdue(connection);
   const auto cancelled = application_.threads->cancel(key);
   if (cancelled == ApplicationThreads::Cancelled::kDone) return;  // its news is on the way
   // One that had to wait for its thread has the whole time from there on.
@@ -157,6 +209,22 @@ void EventLoop::handle_overrun(Connection& connection) {
   log::warn(MessageCode::kRequestWaitedTooLong, "{} waited for a thread for request_timeout = {}; all {} are busy",
             escaped(request, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout),
             application_.threads->threads());
+}
+
+// In `event`: an answer that was to come later, or more of one that waits, has not come.
+void EventLoop::handle_overdue(Connection& connection) {
+  const std::string request = connection.work_text();
+  if (application_.module != nullptr) {
+    const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+    application_.module->forget(connection.key());
+  }
+  connection.on_overrun();
+  settle(connection);
+  const auto before = overdue_.count(now_, kFailureInterval);
+  if (!before) return;
+  log::warn(MessageCode::kAnswerOverdue, "{} was not answered within request_timeout = {}{}",
+            escaped(request, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout),
+            *before > 0 ? fmt::format(" (and {} before it)", *before) : "");
 }
 
 void EventLoop::replace_me(const std::string& reason) {

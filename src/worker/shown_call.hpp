@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "http/handler.hpp"
 #include "ipc/thread_cell.hpp"
@@ -51,13 +52,18 @@ class ShownCall {
   ShownCalls* calls_;
 };
 
+// If the application makes the body of this answer while it is sent, it is shown whenever it does. `calls` is borrowed
+// by the body; of the request method, target and peer matter.
+void show_body(http::Response& response, ShownCalls& calls, const http::Request& request);
+
 // The application's handler, with each request that it gets shown, and each part of a body that it makes while it is
 // sent. Both are borrowed, also by such bodies.
 class ShownHandler final : public http::Handler {
  public:
   ShownHandler(http::Handler& handler, ShownCalls& calls) : handler_(&handler), calls_(&calls) {}
 
-  [[nodiscard]] http::BodyUse body_use(const http::Request& request) override { return handler_->body_use(request); }
+  [[nodiscard]] http::BodyUse body_use(const http::Request& request) override;
+  [[nodiscard]] std::unique_ptr<http::BodySink> body_sink(const http::Request& request) override;
   [[nodiscard]] http::Answer handle(const http::Request& request) override;
   [[nodiscard]] http::DescriptorNeeds descriptor_needs() const override { return handler_->descriptor_needs(); }
   [[nodiscard]] std::optional<os::TimePoint> do_housekeeping(os::TimePoint now) override {
@@ -65,6 +71,8 @@ class ShownHandler final : public http::Handler {
   }
 
  private:
+  [[nodiscard]] http::Answer handle_with_sink(const http::Request& request);
+
   http::Handler* handler_;
   ShownCalls* calls_;
 };

@@ -7,7 +7,14 @@
 namespace prong::worker {
 
 StreamSession::~StreamSession() {
-  if (context_.threads != nullptr) context_.threads->close(std::move(stream_));
+  if (context_.threads != nullptr) {
+    context_.threads->close(std::move(stream_));
+    return;
+  }
+  const ShownCall shown{
+      context_.shown,
+      {.phase = ipc::ThreadPhase::kStream, .peer = peer_bytes(net::Endpoint::of(context_.peer.address))}};
+  stream_.reset();
 }
 
 void StreamSession::receive(std::span<const char> bytes) {
@@ -54,15 +61,17 @@ void StreamSession::finish_event(app::StreamOutcome outcome) {
   working_ = false;
   stream_ = std::move(outcome.stream);
   output_.append(std::move(outcome.output));
-  take_verdict({.more = outcome.more, .close = outcome.close, .failure = std::move(outcome.failure)});
+  take_verdict(std::move(outcome.verdict));
 }
 
 void StreamSession::take_verdict(app::StreamVerdict verdict) {
   ++answered_;
   // An event that is not about sending leaves alone what the application still wants to send.
   const bool was_to_send = last_event_ == app::StreamEventKind::kSendMore;
-  more_ = verdict.more || (more_ && !was_to_send);
+  more_ = verdict.more || verdict.wants_room || (more_ && !was_to_send);
   closing_ = closing_ || verdict.close;
+  wants_data_ = verdict.wants_data.value_or(wants_data_);
+  if (verdict.cut) closing_ = broken_ = true;
   if (was_to_send && verdict.more && output_.end_of_stream() == sent_before_)
     verdict.failure = "a stream wanted to send more, and sent nothing";
   if (verdict.failure.empty()) return;

@@ -44,11 +44,13 @@ class StreamSession final : public net::Conversation {
   void receive_end() override;
   // Opens the stream, if nothing was received before; else asks the application for more, if it has more.
   void resume() override;
+  // The application has something to send that comes of no event of this stream.
+  void wake() { more_ = true; }
   // What came of the event that is_with_application().
   void finish_event(app::StreamOutcome outcome);
   [[nodiscard]] bool is_with_application() const override { return working_; }
   [[nodiscard]] bool wants_read() const override {
-    return !working_ && !input_ended_ && !closing_ && output_.size() < context_.buffer;
+    return !working_ && wants_data_ && !input_ended_ && !closing_ && output_.size() < context_.buffer;
   }
   [[nodiscard]] net::Phase phase() const override;
   [[nodiscard]] bool finished() const override { return closing_ && !working_; }
@@ -69,6 +71,7 @@ class StreamSession final : public net::Conversation {
   bool opened_ = false;
   bool working_ = false;  // a thread has the stream
   bool more_ = false;     // the application has more to send
+  bool wants_data_ = true;
   bool input_ended_ = false;
   bool closing_ = false;
 };

@@ -32,10 +32,9 @@ int give_up(const ipc::Channel& channel, const Error& error) {
 }
 
 // Which is called depends on what the pool speaks.
-struct Loaders {
-  LoadApplication application;
-  LoadStreams streams;
-  ipc::ControlLink* master;  // for the application
+struct Loading {
+  Loaders loaders;
+  Surroundings surroundings;
 };
 
 // One thread does it all.
@@ -48,32 +47,33 @@ int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& poo
 }
 
 int run_event(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, const ipc::Scoreboard& scoreboard,
-              ipc::Channel channel, const Loaders& load) {
+              ipc::Channel channel, const Loading& load) {
   if (config::runs_streams(pool.app)) {
-    auto streams = load.streams(pool.app);
+    auto streams = load.loaders.streams(pool.app, load.surroundings);
     if (!streams) return give_up(channel, streams.error());
     return run_event(inheritance, pool, scoreboard, std::move(channel),
-                     EventLoop::Application{.streams = streams->get()});
+                     EventLoop::Application{.streams = streams->get(), .module = load.surroundings.module});
   }
-  auto application = load.application(pool.app, load.master);
+  auto application = load.loaders.application(pool.app, load.surroundings);
   if (!application) return give_up(channel, application.error());
   auto router = load_router(pool, **application);
   if (!router) return give_up(channel, router.error());
   return run_event(inheritance, pool, scoreboard, std::move(channel),
-                   EventLoop::Application{.handler = *router ? router->get() : application->get()});
+                   EventLoop::Application{.handler = *router ? router->get() : application->get(),
+                                          .module = load.surroundings.module});
 }
 
-Result<std::unique_ptr<ApplicationThreads>> make_threads(const config::PoolConfig& pool, const Loaders& load) {
+Result<std::unique_ptr<ApplicationThreads>> make_threads(const config::PoolConfig& pool, const Loading& load) {
   const std::size_t number = pool.application_threads();
   if (config::runs_streams(pool.app)) {
-    auto streams = load.streams(pool.app);
+    auto streams = load.loaders.streams(pool.app, load.surroundings);
     if (!streams) return failure(std::move(streams.error()));
     return ApplicationThreads::create(std::move(*streams), number);
   }
   std::vector<std::unique_ptr<http::Handler>> handlers;
   handlers.reserve(number);
   for (std::size_t i = 0; i < number; ++i) {
-    auto handler = load.application(pool.app, load.master);
+    auto handler = load.loaders.application(pool.app, load.surroundings);
     if (!handler) return failure(std::move(handler.error()));
     handlers.push_back(std::move(*handler));
   }
@@ -113,7 +113,7 @@ class Threads {
 // Application code runs on this thread, the process's main thread, which some code expects (a Python interpreter, say),
 // and on further ones; the I/O thread is a thread of its own. Only the I/O thread writes to the log.
 int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, const ipc::Scoreboard& scoreboard,
-                ipc::Channel channel, const Loaders& load) {
+                ipc::Channel channel, const Loading& load) {
   auto application = make_threads(pool, load);
   if (!application) return give_up(channel, application.error());
   ApplicationThreads& shared = **application;
@@ -131,8 +131,8 @@ int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& p
   for (std::size_t i = 1; i < shared.threads(); ++i)
     if (auto started = threads.start("prongd-app", [&shared, i] { shared.run(i); }); !started)
       return give_up(channel, started.error());
-  auto made =
-      EventLoop::create(inheritance, pool, scoreboard, std::move(channel), {.handler = handler, .threads = &shared});
+  auto made = EventLoop::create(inheritance, pool, scoreboard, std::move(channel),
+                                {.handler = handler, .threads = &shared, .module = load.surroundings.module});
   if (!made) return give_up(ipc::Channel{}, made.error());
   loop = std::move(*made);
   auto started = threads.start("prongd-io", [&loop, &shared] {
@@ -154,32 +154,41 @@ int run_exec(const ipc::Inheritance& inheritance, const config::PoolConfig& pool
 
 }  // namespace
 
-int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, LoadApplication load,
-        LoadStreams load_streams) {
+int run(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, const Loaders& loaders) {
   ipc::Channel channel{os::UniqueFd{inheritance.channel_fd}};
   if (auto done = set_up_child(inheritance, pool); !done) return give_up(channel, done.error());
   if (const auto* exec = std::get_if<config::ExecConfig>(&pool.app))
     return run_exec(inheritance, pool, *exec, std::move(channel));
   if (const auto* wsgi = std::get_if<config::WsgiConfig>(&pool.app))
     return give_up(channel, become_interpreter(inheritance, pool, *wsgi, channel));
-  return serve(inheritance, pool, std::move(channel), load, load_streams);
+  return serve(inheritance, pool, std::move(channel), loaders);
 }
 
 int serve(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, ipc::Channel channel,
-          LoadApplication load, LoadStreams load_streams) {
+          const Loaders& loaders) {
   std::optional<ipc::ControlLink> master;
   if (inheritance.control_fd >= 0) master.emplace(os::UniqueFd{inheritance.control_fd});
-  const Loaders loaders{.application = load, .streams = load_streams, .master = master ? &*master : nullptr};
-  const auto scoreboard = ipc::Scoreboard::open(os::UniqueFd{inheritance.scoreboard_fd}, pool.application_threads());
+  Loading load{.loaders = loaders, .surroundings = {.master = master ? &*master : nullptr}};
+  const auto* const module_config = std::get_if<config::ModuleConfig>(&pool.app);
+  const auto scoreboard =
+      ipc::Scoreboard::open(os::UniqueFd{inheritance.scoreboard_fd}, pool.application_threads(),
+                            module_config != nullptr ? ipc::RoomForOwnMetrics::kYes : ipc::RoomForOwnMetrics::kNo);
   if (!scoreboard) return give_up(channel, scoreboard.error());
+  std::unique_ptr<app::module::Runtime> module;  // outlives all that runs it, and is stopped on this thread
+  if (module_config != nullptr && loaders.module != nullptr) {
+    auto loaded = loaders.module(pool, *module_config, inheritance, *scoreboard);
+    if (!loaded) return give_up(channel, loaded.error());
+    module = std::move(*loaded);
+    load.surroundings.module = module.get();
+  }
   switch (pool.concurrency) {
     case config::Concurrency::kEvent:
-      return run_event(inheritance, pool, *scoreboard, std::move(channel), loaders);
+      return run_event(inheritance, pool, *scoreboard, std::move(channel), load);
     case config::Concurrency::kThread:
     case config::Concurrency::kProcess:
       break;
   }
-  return run_threads(inheritance, pool, *scoreboard, std::move(channel), loaders);
+  return run_threads(inheritance, pool, *scoreboard, std::move(channel), load);
 }
 
 }  // namespace prong::worker

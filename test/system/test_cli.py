@@ -18,7 +18,7 @@ def test_version_and_help_go_to_stdout(session):
     done = session.run("--help")
     assert done.returncode == 0 and done.stderr == ""
     for option in ("--config", "--static", "--wsgi", "--listen", "--workers", "--threads",
-                   "--reload", "--debug-errors", "--check", "--print-config", "--dump-schema", "--version"):
+                   "--reload", "--debug-errors", "--module", "--protocol", "--option", "--concurrency", "--check", "--print-config", "--dump-schema", "--version"):
         assert option in done.stdout
 
 
@@ -30,7 +30,18 @@ def test_version_and_help_go_to_stdout(session):
                                        ["--wsgi", "no application"], ["--wsgi", "shop", "--listen", "nonsense"],
                                        ["--wsgi", "shop", "--workers", "0"], ["--wsgi", "shop", "--threads", "many"],
                                        ["--static", "/tmp", "--workers", "2"], ["--static", "/tmp", "--reload"],
-                                       ["--config", "x.toml", "--listen", "127.0.0.1:0"]],
+                                       ["--config", "x.toml", "--listen", "127.0.0.1:0"],
+                                       ["--module", "/nonexistent/hello.so"], ["--module", "/etc/passwd", "--wsgi", "shop"],
+                                       ["--module", "/etc/passwd", "--static", "/tmp"],
+                                       ["--module", "/etc/passwd", "--config", "x.toml"],
+                                       ["--module", "/etc/passwd", "--reload"], ["--module", "/etc/passwd", "--protocol", "tcp"],
+                                       ["--module", "/etc/passwd", "--concurrency", "threads"],
+                                       ["--module", "/etc/passwd", "--threads", "4"],
+                                       ["--module", "/etc/passwd", "--option", "greeting"],
+                                       ["--module", "/etc/passwd", "--option", "a=1", "--option", "a=2"],
+                                       ["--module", "/etc/passwd", "--option"], ["--module", "/etc/passwd", "surplus"],
+                                       ["--wsgi", "shop", "--option", "a=1"], ["--wsgi", "shop", "--concurrency", "event"],
+                                       ["--static", "/tmp", "--protocol", "http"], ["--threads", "4"], ["--module"]],
                          ids=lambda arguments: " ".join(arguments))
 def test_a_wrong_command_line_is_status_2_with_a_word_on_stderr(session, arguments):
     done = session.run(*arguments)
@@ -115,6 +126,40 @@ def test_print_config_shows_what_the_options_of_wsgi_stand_for(session):
     assert "127.0.0.1:8181" in json.dumps(pool["listen"])
     done = session.run("--check", "--wsgi", "shop.wsgi:application", "--workers", "auto")
     assert done.returncode == 0 and done.stdout == "shop.wsgi:application: the configuration is good\n"
+
+
+def test_print_config_shows_what_the_options_of_module_stand_for(session):
+    path = session.folder / "libhello.v2.so"
+    path.write_text("")
+    done = session.run("--print-config", "--module", "libhello.v2.so", "--listen", "127.0.0.1:8181", "--workers", "3",
+                       "--threads", "5", "--concurrency", "thread", "--protocol", "stream", "--option", "greeting=hi there",
+                       "--option", "limits.max=3", "--option", "limits.rate=0.5", "--option", "on=true", "--option", "empty=",
+                       "--option", "equation=a=b", "--option", 'quoted="3"')
+    assert done.returncode == 0, done.stderr
+    [(name, pool)] = tomllib.loads(done.stdout)["pool"].items()
+    assert name == "hello_v2"
+    assert (pool["workers"], pool["threads"], pool["concurrency"]) == (3, 5, "thread")
+    assert "127.0.0.1:8181" in json.dumps(pool["listen"])
+    assert pool["module"] == {
+        "path": str(path), "protocol": "stream",
+        "options": {"greeting": "hi there", "limits": {"max": 3, "rate": 0.5}, "on": True, "empty": "", "equation": "a=b",
+                    "quoted": '"3"'}}
+    done = session.run("--check", "--module", path, "--workers", "auto")
+    assert done.returncode == 0 and done.stdout == f"{path}: the configuration is good\n"
+
+
+def test_each_wrong_option_of_a_module_is_told(session):
+    (session.folder / "hello.so").write_text("")
+    done = session.run("--check", "--module", "hello.so", "--option", "a", "--option", "b c=1", "--option", "d=1", "--option",
+                       "d.e=2", "--threads", "4")
+    assert done.returncode == 2 and "terminate" not in done.stderr
+    assert done.stderr.splitlines()[:-1] == [
+        '--option: error: "a" has no value; write NAME=VALUE',
+        '--option: error: "b c" is no name for an option; use ASCII letters, digits, _ and -, with dots between the names of '
+        "tables",
+        '--option: error: "d.e=2" cannot be read beside those before it; give each option once, in UTF-8',
+        '--threads: error: pool.hello.threads has no meaning with concurrency = "event"; write concurrency = "thread", or '
+        "leave the key out"]
 
 
 def test_dump_schema_is_json_schema_that_knows_the_keys(session):

@@ -300,6 +300,48 @@ def test_a_stuck_request_whose_client_has_left_is_noticed_too(session, concurren
     wait_until(lambda: 0 in daemon.workers("trial") or 1 in daemon.workers("trial"), "a new worker")
 
 
+@pytest.mark.parametrize("way", ["/hang", "/loop"])
+def test_a_request_that_blocks_the_loop_costs_its_worker_and_nobody_else(session, way):
+    timeout = harness.duration(500 * SCALE)
+    daemon = session.start_trial("event", workers=2, request_timeout=timeout)
+    address, before = daemon.address("trial"), daemon.workers("trial")
+    said = rf"killed by the master: the loop was in GET {way}\?a=%0a for [\d.]+m?s, request_timeout = {timeout}"
+    daemon.expect(said)
+    with Connection(address) as stuck:
+        stuck.request(f"{way}?a=%0a")
+        with pytest.raises((Cut, ConnectionResetError)):
+            stuck.response()
+    line = daemon.wait(rf"pid=(\d+): killed by signal 6 \(SIGABRT[^)]*\) after .*; {said} \[PR0310\]")
+    lost = int(line[1])
+    assert lost in before.values()
+    after = wait_until(lambda: len(found := set(daemon.workers("trial").values())) == 2 and found, "its successor")
+    assert set(before.values()) - {lost} < after and lost not in after
+    assert not daemon.log.find("backoff"), "it had served"
+    assert get(address, "/pid").status == 200
+
+
+def test_a_loop_that_is_busy_but_not_stuck_is_left_alone(session):
+    daemon = session.start_trial("event", workers=1, request_timeout="400ms")
+    address, pid = daemon.address("trial"), daemon.workers("trial")[0]
+    with Connection(address) as one, Connection(address) as other:
+        for _ in range(8):  # each in time, all of them together in none
+            one.send(b"GET /sleep?ms=100 HTTP/1.1\r\nHost: t\r\n\r\n" * 2)
+            other.request("/sleep?ms=100")
+            assert [one.response().status, one.response().status, other.response().status] == [200, 200, 200]
+    with Connection(address) as slow:
+        slow.request("/stream?parts=10&size=10&ms=100")
+        assert len(slow.response().body) == 100
+    assert daemon.workers("trial") == {0: pid}
+
+
+def test_a_loop_without_request_timeout_may_block_as_long_as_it_likes(session):
+    daemon = session.start_trial("event", workers=1, request_timeout="0")
+    with Connection(daemon.address("trial")) as connection:
+        connection.request("/sleep?ms=1200")
+        assert connection.response().status == 200
+    daemon.check_quiet()
+
+
 @pytest.mark.parametrize("concurrency", ON_THREADS)
 @pytest.mark.parametrize("way, death", [("crash", "killed by signal 11"), ("abort", "killed by signal 6"),
                                         ("exit", "exited with status 7")])

@@ -392,6 +392,22 @@ def test_a_stuck_stream_is_cut_and_its_worker_replaced_while_others_go_on(sessio
     wait_until(lambda: len(daemon.workers("echo")) == more["workers"], "the successor")
 
 
+def test_a_stream_that_blocks_the_loop_costs_its_worker_and_nobody_else(session):
+    timeout = harness.duration(500 * SCALE)
+    daemon = session.start(echo_pool(session, "event", request_timeout=timeout), program=harness.TRIAL)
+    said = rf"killed by the master: the loop was in an event of a stream for [\d.]+m?s, request_timeout = {timeout}"
+    daemon.expect(said)
+    with Client(daemon.address("echo")) as stuck:
+        stuck.ask(b"well so far")
+        lost = worker_of(daemon, stuck)
+        stuck.send(b"hang")
+        with pytest.raises(ConnectionResetError):
+            if stuck.rest() == b"":
+                raise ConnectionResetError
+    daemon.wait(rf"pid={lost}: killed by signal 6 .*; {said}")
+    wait_until(lambda: len(daemon.workers("echo")) == 2, "the successor")
+
+
 @pytest.mark.parametrize("concurrency", MODELS)
 def test_a_crash_in_a_stream_is_the_end_of_its_worker_alone(session, concurrency):
     daemon = session.start(echo_pool(session, concurrency), program=harness.TRIAL)

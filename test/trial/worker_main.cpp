@@ -13,12 +13,19 @@
 //   /keep?mib=10 allocates that much and keeps it
 //   /origin      client, its port, scheme, host, peer, port of the listener, parted by blanks
 //
+// Takes the place of `module` as well, with the same paths. Nothing is loaded: its file is mapped, and the option
+// `start` = "crash", "exit" or "hang" is what it does then.
+//   /mapped      the sum of the file's bytes
+//
 // Takes the place of `echo` as well: a client that has sent one of these words (and nothing behind it yet) gets
 //   flood   10 MB, as it takes them                    hang    no answer, for ever
 //   throw   the end, by an exception                   crash   the end of the worker
 // and any other bytes back.
 #include "main/worker_main.hpp"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -175,6 +182,43 @@ class Trial final : public http::Handler {
   std::vector<std::string> kept_;
 };
 
+// The file of a module, as the dynamic linker has it: mapped and closed.
+class TrialModule final : public http::Handler {
+ public:
+  explicit TrialModule(const config::ModuleConfig& module) {
+    const int fd = ::open(module.path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat status{};
+    if (fd < 0 || ::fstat(fd, &status) != 0) throw std::runtime_error("no module");
+    size_ = static_cast<std::size_t>(status.st_size);
+    void* const mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    (void)::close(fd);
+    if (mapped == MAP_FAILED) throw std::runtime_error("no memory");
+    bytes_ = static_cast<const volatile char*>(mapped);
+  }
+  http::Answer handle(const http::Request& request) override {
+    if (request.path != "/mapped") return trial_.handle(request);
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < size_; ++i) sum += static_cast<unsigned char>(bytes_[i]);
+    return http::Response{.body = std::to_string(sum)};
+  }
+
+ private:
+  Trial trial_;
+  const volatile char* bytes_ = nullptr;  // for as long as the worker lives
+  std::size_t size_ = 0;
+};
+
+Result<std::unique_ptr<http::Handler>> load_module(const config::ModuleConfig& module) {
+  for (const config::ModuleOption& option : module.options.entries) {
+    const auto* const start = std::get_if<std::string>(&option.value);
+    if (option.name != "start" || start == nullptr) continue;
+    if (*start == "crash") (void)std::raise(SIGSEGV);
+    if (*start == "exit") std::exit(0);
+    while (*start == "hang") pause(1'000'000);
+  }
+  return std::make_unique<TrialModule>(module);
+}
+
 class TrialStream final : public app::Stream {
  public:
   void receive(std::string_view bytes, app::StreamReply& reply) override {
@@ -204,20 +248,22 @@ class TrialStreams final : public app::StreamHandler {
   }
 };
 
-Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app) {
+Result<std::unique_ptr<app::StreamHandler>> load_streams(const config::AppConfig& app,
+                                                         const worker::Surroundings& surroundings) {
   if (std::holds_alternative<config::EchoConfig>(app)) return std::make_unique<TrialStreams>();
-  return worker::load_streams(app);
+  return worker::load_streams(app, surroundings);
 }
 
-Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& app, ipc::ControlLink* master) {
+Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& app, const worker::Surroundings& surroundings) {
   if (std::holds_alternative<config::RespondConfig>(app)) return std::make_unique<Trial>();
-  return worker::load_application(app, master);
+  if (const auto* const module = std::get_if<config::ModuleConfig>(&app)) return load_module(*module);
+  return worker::load_application(app, surroundings);
 }
 
 }  // namespace
 
 int worker_main(const ipc::Inheritance& inheritance, const config::PoolConfig& pool) {
-  return worker::run(inheritance, pool, load, load_streams);
+  return worker::run(inheritance, pool, {.application = load, .streams = load_streams});
 }
 
 }  // namespace prong

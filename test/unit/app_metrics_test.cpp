@@ -4,10 +4,12 @@
 #include <array>
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/status/metrics.hpp"
 #include "app/status/metrics_text.hpp"
+#include "app/status/own_metrics.hpp"
 #include "app/status/status_pages.hpp"
 #include "app_request.hpp"
 
@@ -168,6 +170,81 @@ TEST_CASE("workers that a reload has replaced are counted apart") {
   CHECK(previous({old, old, serving, coming}) == "2");
   CHECK(previous({old, old, coming}) == "0");  // nothing has replaced them yet
   CHECK(previous({}) == "0");
+}
+
+namespace {
+
+ipc::OwnMetric own(std::string name, ipc::MetricValue value, ipc::MetricLabels labels = {}, std::string help = {}) {
+  return {.name = std::move(name), .labels = std::move(labels), .help = std::move(help), .value = value};
+}
+
+// What is told of the modules' own metrics alone.
+std::string own_text(const std::vector<ipc::PoolReport>& pools, MetricsFormat format) {
+  MetricsText text{format};
+  tell_own_metrics(pools, text);
+  return std::move(text).finish();
+}
+
+}  // namespace
+
+TEST_CASE("what a module counts has its own name, the pool before its own labels, and help and type once") {
+  ipc::HistogramCells cells{};
+  cells.add(20us);
+  ipc::PoolReport shop{.name = "shop"};
+  shop.metrics = {own("hits_total", std::uint64_t{5}, {{"code", "5"}, {"get", "a\"b\\\n"}}),
+                  own("hits_total", std::uint64_t{18'446'744'073'709'551'615U}, {}, R"(Hits "or" \ misses.)"),
+                  own("keys", std::int64_t{-7}, {}, "Keys."),
+                  own("time_seconds", ipc::Histogram::of(cells), {{"a", "1"}})};
+  ipc::PoolReport other{.name = "other"};
+  other.metrics = {own("hits_total", std::uint64_t{1})};
+  const std::string end = "# TYPE prongd_pool_metrics_left_out gauge\n# HELP prongd_pool_metrics_left_out Whether";
+  const std::string old = own_text({shop, other, {.name = "files"}}, kOld);
+  CHECK_THAT(old, Catch::StartsWith("# TYPE hits_total counter\n# HELP hits_total Hits \"or\" \\\\ misses.\n"
+                                    "hits_total{pool=\"shop\",code=\"5\",get=\"a\\\"b\\\\\\n\"} 5\n"
+                                    "hits_total{pool=\"shop\"} 18446744073709551615\n"
+                                    "hits_total{pool=\"other\"} 1\n"
+                                    "# TYPE keys gauge\n# HELP keys Keys.\nkeys{pool=\"shop\"} -7\n"
+                                    "# TYPE time_seconds histogram\n"
+                                    "time_seconds_bucket{pool=\"shop\",a=\"1\",le=\"1.6e-05\"} 0\n"
+                                    "time_seconds_bucket{pool=\"shop\",a=\"1\",le=\"6.4e-05\"} 1\n"));
+  CHECK_THAT(old, Catch::Contains("time_seconds_sum{pool=\"shop\",a=\"1\"} 2e-05\n"
+                                  "time_seconds_count{pool=\"shop\",a=\"1\"} 1\n" +
+                                  end));
+  CHECK(has_line(old, "prongd_pool_metrics_left_out{pool=\"shop\"} 0"));
+  CHECK_FALSE(has_line(old, "prongd_pool_metrics_left_out{pool=\"files\"} 0"));
+  const std::string open = own_text({shop, other}, kOpen);
+  CHECK_THAT(open, Catch::StartsWith("# TYPE hits counter\n# HELP hits Hits \\\"or\\\" \\\\ misses.\nhits_total{"));
+}
+
+TEST_CASE("a counter whose name is not that of one for OpenMetrics keeps it, and is of unknown type there") {
+  ipc::PoolReport shop{.name = "shop"};
+  shop.metrics = {own("hits", std::uint64_t{5})};
+  CHECK_THAT(own_text({shop}, kOpen), Catch::StartsWith("# TYPE hits unknown\nhits{pool=\"shop\"} 5\n"));
+  CHECK_THAT(own_text({shop}, kOld), Catch::StartsWith("# TYPE hits counter\nhits{pool=\"shop\"} 5\n"));
+}
+
+TEST_CASE("of two pools that name different things alike the first one is told, and that the other one is not") {
+  ipc::PoolReport shop{.name = "shop"};
+  shop.metrics = {own("a", std::uint64_t{1}), own("b_seconds", ipc::Histogram{})};
+  ipc::PoolReport other{.name = "other"};
+  other.metrics = {own("a", std::int64_t{2}), own("b_seconds_count", std::uint64_t{3}), own("c", std::int64_t{4})};
+  for (const MetricsFormat format : {kOld, kOpen}) {
+    const std::string text = own_text({shop, other}, format);
+    CHECK(has_line(text, "a{pool=\"shop\"} 1"));
+    CHECK(has_line(text, "b_seconds_count{pool=\"shop\"} 0"));
+    CHECK(has_line(text, "c{pool=\"other\"} 4"));
+    CHECK(has_line(text, "prongd_pool_metrics_left_out{pool=\"shop\"} 0"));
+    CHECK(has_line(text, "prongd_pool_metrics_left_out{pool=\"other\"} 1"));
+    CHECK(text.find("a{pool=\"other\"}") == std::string::npos);
+    CHECK(text.find("b_seconds_count{pool=\"other\"}") == std::string::npos);
+    CHECK(has_line(text, "# pool other: the gauge a is left out: it does not go with the counter a of pool shop") ==
+          (format == kOld));
+    CHECK(has_line(text,
+                   "# pool other: the counter b_seconds_count is left out: it does not go with the histogram "
+                   "b_seconds of pool shop") == (format == kOld));
+  }
+  shop.metrics_left_out = true;
+  CHECK(has_line(own_text({shop}, kOpen), "prongd_pool_metrics_left_out{pool=\"shop\"} 1"));
 }
 
 TEST_CASE("the daemon is ready while each pool that it wants has a worker") {

@@ -108,6 +108,12 @@ Config example_of_wsgi() {
   return config;
 }
 
+Config example_of_module(ModuleProtocol protocol) {
+  Config config = example_of_echo();  // with an access log, say, it could not change its protocol
+  config.pools.front().app = ModuleConfig{.path = "/a.so", .protocol = protocol};
+  return config;
+}
+
 // Valid values of the key that are worth a try.
 std::vector<Value> values_of(const Key& key) {
   std::vector<Value> values;
@@ -148,6 +154,10 @@ std::vector<Value> values_of(const Key& key) {
       add(NamedTexts{});
       add(key.paths ? NamedTexts{{"z *.css", "/b\\\"c"}} : NamedTexts{{"z *.css", "b\\\"c"}, {"a.b", ""}});
       break;
+    case Kind::kOptions:
+      add(ModuleOptions{});
+      add(ModuleOptions{.toml = R"({ b = "c\"", a = { x = [[1, -2.5], []], z = {} } })"});
+      break;
     case Kind::kChoice:
     case Kind::kTable:
     case Kind::kListeners:
@@ -177,8 +187,9 @@ TEST_CASE("every member of every struct is a key, but for names and positions") 
   CHECK(section_of("pool.status").keys.empty());
   CHECK(section_of("pool.stream").keys.size() == member_count<StreamConfig>());
   CHECK(section_of("pool.access_log").keys.size() == member_count<AccessLogConfig>());
-  CHECK(section_of("pool.exec").keys.size() == member_count<ExecConfig>() - 1);  // command_position
-  CHECK(section_of("pool.wsgi").keys.size() == member_count<WsgiConfig>() - 1);  // app_position
+  CHECK(section_of("pool.exec").keys.size() == member_count<ExecConfig>() - 1);      // command_position
+  CHECK(section_of("pool.wsgi").keys.size() == member_count<WsgiConfig>() - 1);      // app_position
+  CHECK(section_of("pool.module").keys.size() == member_count<ModuleConfig>() - 1);  // path_position
   const std::size_t apps = std::variant_size_v<AppConfig>;
   CHECK(section_of("pool").keys.size() == member_count<PoolConfig>() - 1 + apps - 2);  // app; name, position
   CHECK(root_section().keys.size() == member_count<Config>() - 2 + 1);                 // sources, positions; include
@@ -203,7 +214,8 @@ TEST_CASE("every key is documented, and no name stands twice in a table") {
 TEST_CASE("every value of every key is printed, loads back, and is one line of a diff") {
   const Config original =
       GENERATE(example(), example_of_respond(), example_of_echo(), example_of_exec(ExecStyle::kConnection),
-               example_of_exec(ExecStyle::kListener), example_of_wsgi(), example_of_status());
+               example_of_exec(ExecStyle::kListener), example_of_wsgi(), example_of_module(ModuleProtocol::kHttp),
+               example_of_module(ModuleProtocol::kStream), example_of_status());
   Config changed = original;
   std::size_t keys = 0;
   walk(root_section(), &changed, "", [&](const Section& section, void* object, const std::string& path) {
@@ -227,11 +239,14 @@ TEST_CASE("every value of every key is printed, loads back, and is one line of a
     }
   });
   struct Count {
-    std::size_t operator()(const StaticConfig& /*app*/) const { return 78; }
+    std::size_t operator()(const StaticConfig& /*app*/) const { return 79; }
     std::size_t operator()(const RespondConfig& /*app*/) const { return 74; }
-    std::size_t operator()(const EchoConfig& /*app*/) const { return 44; }
+    std::size_t operator()(const EchoConfig& /*app*/) const { return 46; }
     std::size_t operator()(const ExecConfig& /*app*/) const { return 41; }
     std::size_t operator()(const WsgiConfig& /*app*/) const { return 80; }
+    std::size_t operator()(const ModuleConfig& module) const {
+      return module.protocol == ModuleProtocol::kHttp ? 65 : 49;
+    }
     std::size_t operator()(const StatusConfig& /*app*/) const { return 71; }
   };
   CHECK(keys == std::visit(Count{}, original.pools.front().app));
@@ -282,7 +297,7 @@ TEST_CASE("the JSON Schema is JSON and knows the keys, their defaults and their 
   CHECK(
       pool.at("oneOf") ==
       nlohmann::json::parse(
-          R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["echo"]}, {"required": ["exec"]}, {"required": ["wsgi"]}, {"required": ["status"]}])"));
+          R"([{"required": ["static"]}, {"required": ["respond"]}, {"required": ["echo"]}, {"required": ["exec"]}, {"required": ["wsgi"]}, {"required": ["module"]}, {"required": ["status"]}])"));
   CHECK(pool.at("properties").at("workers").at("default") == "auto");
   CHECK(pool.at("properties").at("workers").at("anyOf") ==
         nlohmann::json::parse(R"([{"enum": ["auto"]}, {"type": "integer", "minimum": 1, "maximum": 1024}])"));

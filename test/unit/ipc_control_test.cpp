@@ -155,6 +155,46 @@ TEST_CASE("a worker's numbers, histograms and threads stand in the answer") {
                                               {"peer", "192.0.2.1:7"}});
 }
 
+TEST_CASE("what an application counts itself stands in the answer, and is parsed back to what it was") {
+  Histogram times;
+  times.add(bucket_of(5), 2);
+  times.add(bucket_of(1'000'000), 1);
+  times.add_sum(std::chrono::microseconds(1'000'010));
+  PoolReport pool{.name = "kv", .metrics_left_out = true};
+  pool.metrics = {{.name = "keys", .labels = {}, .help = {}, .value = std::int64_t{-7}},
+                  {.name = "hits_total",
+                   .labels = {{"code", "5"}, {"command", "a\"\\\n"}},
+                   .help = "Hits.",
+                   .value = std::uint64_t{18'446'744'073'709'551'615U}},
+                  {.name = "seconds", .labels = {}, .help = {}, .value = times}};
+  const std::string line = to_line(DaemonReport{.pools = {pool}});
+  const auto metrics = nlohmann::json::parse(line)["result"]["pools"][0]["metrics"];
+  CHECK(metrics[0] ==
+        nlohmann::json{
+            {"name", "keys"}, {"kind", "gauge"}, {"labels", nlohmann::json::object()}, {"help", ""}, {"value", -7}});
+  CHECK(metrics[1]["kind"] == "counter");
+  CHECK(metrics[1]["labels"] == nlohmann::json{{"code", "5"}, {"command", "a\"\\\n"}});
+  CHECK(metrics[1]["value"] == 18'446'744'073'709'551'615U);
+  CHECK(metrics[2]["count"] == 3);
+  CHECK(metrics[2]["sum_seconds"] == 1.00001);
+  CHECK(metrics[2]["buckets"].size() == 2);
+  const auto parsed = parse_daemon_report(line);
+  REQUIRE(parsed.has_value());
+  const PoolReport& again = parsed->pools.at(0);
+  CHECK(again.metrics_left_out);
+  REQUIRE(again.metrics.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(again.metrics[i].name == pool.metrics[i].name);
+    CHECK(again.metrics[i].labels == pool.metrics[i].labels);
+    CHECK(again.metrics[i].help == pool.metrics[i].help);
+    CHECK(again.metrics[i].kind() == pool.metrics[i].kind());
+  }
+  CHECK(std::get<std::int64_t>(again.metrics[0].value) == -7);
+  CHECK(std::get<std::uint64_t>(again.metrics[1].value) == 18'446'744'073'709'551'615U);
+  CHECK(std::get<Histogram>(again.metrics[2].value).count(bucket_of(5)) == 2);
+  CHECK(std::get<Histogram>(again.metrics[2].value).sum() == times.sum());
+}
+
 TEST_CASE("the control socket is in the runtime directory, never in a home or at a relative path") {
   using Folders = std::vector<std::string>;
   CHECK(folders(own_control_places(

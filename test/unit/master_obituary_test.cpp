@@ -299,4 +299,93 @@ TEST_CASE("a death has its cause in one word") {
   CHECK_THAT(write_obituary(of).text, Catch::Contains("by the kernel's out-of-memory killer"));
 }
 
+TEST_CASE("the module is named with the call that the worker was in") {
+  Death of = crash({call("/a", 1ms), call("/b", 2s)}, 2);
+  of.module = "/srv/m.so";
+  CHECK(calls_in(of) == "; in GET /b of module /srv/m.so for 2.0s (thread 2), GET /a for 1ms (thread 1)");
+  of.threads = {call("/checkout", 3'200ms)};
+  CHECK(calls_in(of) == "; in GET /checkout of module /srv/m.so for 3.2s, and 1 requests more");
+}
+
+TEST_CASE("the module is named when its worker dies between two calls, and not when it leaves as it should") {
+  Death of = crash({ipc::ThreadReading{}}, 0);
+  of.status = kSegv;
+  of.killed_because.clear();
+  of.module = "/srv/m.so";
+  CHECK(calls_in(of) == "; it ran module /srv/m.so");
+  of = death(SlotState::kDraining, kClean);
+  of.module = "/srv/m.so";
+  CHECK(write_obituary(of).text == write_obituary(death(SlotState::kDraining, kClean)).text);
+}
+
+TEST_CASE("a module that ends its worker in its start is named") {
+  const auto end_of = [](const Death& of) {
+    const std::string text = write_obituary(of).text;
+    return text.substr(text.find(" requests") + 9);
+  };
+  Death of = death(SlotState::kStarting, kSegv);
+  of.module = "/srv/m.so";
+  CHECK(end_of(of) == "; while it started, in module /srv/m.so");
+  CHECK(write_obituary(of).code == MessageCode::kWorkerDiedInStart);
+  for (const os::ExitStatus status : {kClean, kFailed}) {
+    of.status = status;
+    CHECK(end_of(of) == "; while it started, in module /srv/m.so, which called exit()");
+  }
+  of.start_failure = "cannot load module \"/srv/m.so\": no such symbol";
+  CHECK(end_of(of) == "; cannot load module \"/srv/m.so\": no such symbol");
+  of.start_failure = "no memory";
+  CHECK(end_of(of) == "; no memory; in module /srv/m.so");
+  of.start_failure.clear();
+  of.status = kKilled;
+  of.state = SlotState::kKilling;
+  of.killed_code = MessageCode::kWorkerStartTooSlow;
+  of.killed_because = "it was not ready within start_timeout = 1s";
+  CHECK(end_of(of) == "; killed by the master: it was not ready within start_timeout = 1s; in module /srv/m.so");
+}
+
+TEST_CASE("a worker whose module called exit() is an error that says so, whatever the status") {
+  for (const os::ExitStatus status : {kClean, kFailed}) {
+    Death of = death(SlotState::kServing, status);
+    of.module = "/srv/m.so";
+    CHECK(write_obituary(of).code == MessageCode::kWorkerExited);
+    CHECK_THAT(write_obituary(of).text,
+               Catch::EndsWith("; module /srv/m.so, or a library that it uses, called exit()"));
+    of.threads = {call("/a", 1ms)};
+    of.now = kNow;
+    CHECK_THAT(write_obituary(of).text, Catch::EndsWith("; in GET /a of module /srv/m.so for 1ms; the module, or a "
+                                                        "library that it uses, called exit()"));
+  }
+}
+
+TEST_CASE("a module whose file was written over while it was in use is told so, when that may have been the cause") {
+  for (const int signal : {SIGBUS, SIGSEGV, SIGILL, SIGABRT, SIGKILL}) {
+    CAPTURE(signal);
+    Death of = crash({call("/a", 1ms)}, 1);
+    of.status = {.signalled = true, .code = signal};
+    of.module = "/srv/m.so";
+    CHECK_FALSE(write_obituary(of).text.contains("overwritten in place"));
+    of.module_overwritten = true;
+    const bool may_be = signal != SIGABRT && signal != SIGKILL;
+    CHECK(write_obituary(of).text.ends_with("; the file of the module was overwritten in place while it was mapped: "
+                                            "replace it with install(1) or mv(1)") == may_be);
+  }
+}
+
+TEST_CASE("a worker whose loop was stuck is told with the call that it was killed for, once") {
+  Death of = crash({call("/a", 2s)}, 3);
+  of.state = SlotState::kKilling;
+  of.status = {.signalled = true, .code = SIGABRT};
+  of.module = "/srv/m.so";
+  of.departure = Departure::kRequestTimeout;
+  of.killed_code = MessageCode::kWorkerHung;
+  of.killed_because = "the loop was in GET /a of module /srv/m.so for 2.0s, request_timeout = 1s";
+  const std::string text = write_obituary(of).text;
+  CHECK(text.substr(text.find(" 12 requests")) ==
+        " 12 requests; 2 requests were not answered yet; killed by the master: the loop was in GET /a of module "
+        "/srv/m.so for "
+        "2.0s, request_timeout = 1s");
+  CHECK(write_obituary(of).code == MessageCode::kWorkerHung);
+  CHECK(write_obituary(of).cause == "request_timeout");
+}
+
 }  // namespace prong::master

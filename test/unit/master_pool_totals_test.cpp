@@ -30,9 +30,9 @@ TEST_CASE("a pool that had no workers has zeros") {
 
 TEST_CASE("dead workers are added to their pool, by its name") {
   PoolBook book;
-  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, left);
-  book.bury("shop", worker({.connections = 1, .open_connections = 1, .begun = 9, .requests = 7}), 1s, crashed);
-  book.bury("files", worker({.connections = 1}), 1s, left);
+  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), {}, 1s, left);
+  book.bury("shop", worker({.connections = 1, .open_connections = 1, .begun = 9, .requests = 7}), {}, 1s, crashed);
+  book.bury("files", worker({.connections = 1}), {}, 1s, left);
   const PoolTotals shop = book.of("shop");
   CHECK(shop.workers == 2);
   CHECK(shop.unexpected_deaths == 1);
@@ -49,34 +49,34 @@ TEST_CASE("dead workers are added to their pool, by its name") {
 TEST_CASE("deaths are counted by their cause, and the last one that somebody should know of stays") {
   PoolBook book;
   CHECK_FALSE(book.of("shop").last_death.has_value());
-  book.bury("shop", {}, 1s, left);
+  book.bury("shop", {}, {}, 1s, left);
   CHECK(book.of("shop").last_death->text == "left");
-  book.bury("shop", {}, 1s, crashed);
+  book.bury("shop", {}, {}, 1s, crashed);
   CHECK(book.of("shop").last_death->text == "crashed");
-  book.bury("shop", {}, 1s, left);
+  book.bury("shop", {}, {}, 1s, left);
   CHECK(book.of("shop").last_death->text == "crashed");
   CHECK(book.of("shop").deaths_by_cause == std::map<std::string, std::uint64_t>{{"SIGSEGV", 1}, {"reload", 2}});
 }
 
 TEST_CASE("a worker that has overwritten its numbers is counted, and its numbers are not") {
   PoolBook book;
-  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), 1s, left);
-  book.bury("shop", worker({.connections = std::numeric_limits<std::uint64_t>::max()}), 1s, crashed);
+  book.bury("shop", worker({.connections = 2, .begun = 5, .requests = 5}), {}, 1s, left);
+  book.bury("shop", worker({.connections = std::numeric_limits<std::uint64_t>::max()}), {}, 1s, crashed);
   const PoolTotals shop = book.of("shop");
   CHECK(shop.workers == 2);
   CHECK(shop.overwritten == 1);
   CHECK(shop.served.counts.connections == 2);
   PoolTotals with_live = shop;
-  with_live.add_live(worker({.begun = std::numeric_limits<std::uint64_t>::max()}), 1s);
+  with_live.add_live(worker({.begun = std::numeric_limits<std::uint64_t>::max()}), {}, 1s);
   CHECK(with_live.overwritten == 2);
   CHECK(with_live.served.counts.begun == 5);
 }
 
 TEST_CASE("live workers are added for whoever asks, and to nothing else") {
   PoolBook book;
-  book.bury("shop", worker({.begun = 5, .requests = 5}), 1s, left);
+  book.bury("shop", worker({.begun = 5, .requests = 5}), {}, 1s, left);
   PoolTotals totals = book.of("shop");
-  totals.add_live(worker({.connections = 1, .open_connections = 1, .begun = 3, .requests = 2}), 1s);
+  totals.add_live(worker({.connections = 1, .open_connections = 1, .begun = 3, .requests = 2}), {}, 1s);
   CHECK(totals.served.counts.requests == 7);
   CHECK(totals.served.counts.open_connections == 1);
   CHECK(totals.served.counts.inside() == 1);

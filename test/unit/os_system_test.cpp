@@ -266,6 +266,8 @@ TEST_CASE("a descriptor knows what it is and where it is found") {
   REQUIRE(::unlink(path.c_str()) == 0);
   CHECK(file_path(file->get()) == path + " (deleted)");
   CHECK(file_info(-1).error() == EBADF);
+  CHECK(file_info(std::string{"/dev/null"})->kind == FileKind::kOther);
+  CHECK(file_info(std::string{"/nonexistent"}).error() == ENOENT);
   CHECK_FALSE(file_path(-1).has_value());
 }
 

@@ -66,7 +66,9 @@ class Worker {
      public:
       Child(const ipc::Inheritance& inheritance, const config::PoolConfig& pool)
           : inheritance_(&inheritance), pool_(&pool) {}
-      int run() noexcept override { return worker::run(*inheritance_, *pool_, load_application, load_streams); }
+      int run() noexcept override {
+        return worker::run(*inheritance_, *pool_, {.application = load_application, .streams = load_streams});
+      }
 
      private:
       const ipc::Inheritance* inheritance_;

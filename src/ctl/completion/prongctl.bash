@@ -1,8 +1,9 @@
-# Completion of prongctl for bash. Names of pools come from the daemon, if one answers.
+# Completion of prongctl for bash. Names of pools come from the daemon, if one answers: those that stand eight blanks deep
+# in its answer (what is deeper are names of metrics).
 
 _prongctl_pools() {
   # 2>/dev/null: without a daemon there is nothing to complete, and nobody to tell.
-  prongctl --json status 2>/dev/null | sed -n 's/^ *"name": "\([A-Za-z0-9_-]*\)",*$/\1/p'
+  prongctl --json status 2>/dev/null | sed -n 's/^ \{8\}"name": "\([A-Za-z0-9_-]*\)",*$/\1/p'
 }
 
 _prongctl_codes() {
@@ -10,7 +11,7 @@ _prongctl_codes() {
 }
 
 _prongctl() {
-  local verbs="status workers top reload stop scale recycle pause resume log-level reopen-logs config explain version"
+  local verbs="status workers metrics top reload stop scale recycle pause resume log-level reopen-logs config explain version"
   local word=${COMP_WORDS[COMP_CWORD]} verb="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
@@ -26,7 +27,7 @@ _prongctl() {
   local words="--json --socket --help"
   case $verb in
     "") words+=" --version $verbs" ;;
-    status | workers) words+=" --over $(_prongctl_pools)" ;;
+    status | workers | metrics) words+=" --over $(_prongctl_pools)" ;;
     top) words+=" --every $(_prongctl_pools)" ;;
     scale | recycle | pause | resume) words+=" $(_prongctl_pools)" ;;
     reload) words+=" --plan $(_prongctl_pools)" ;;

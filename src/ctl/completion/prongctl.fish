@@ -1,7 +1,8 @@
-# Completion of prongctl for fish. Names of pools come from the daemon, if one answers.
+# Completion of prongctl for fish. Names of pools come from the daemon, if one answers: those that stand eight blanks deep
+# in its answer (what is deeper are names of metrics).
 
 function __prongctl_pools
-    prongctl --json status 2>/dev/null | string match -rg '^ *"name": "([A-Za-z0-9_-]*)"'
+    prongctl --json status 2>/dev/null | string match -rg '^ {8}"name": "([A-Za-z0-9_-]*)"'
 end
 
 # Each with its summary as the description.
@@ -9,7 +10,7 @@ function __prongctl_codes
     prongctl explain | string replace -rf '^(PR\d+) +\w+ +(.*)$' '$1\t$2'
 end
 
-set -l verbs status workers top reload stop scale recycle pause resume log-level reopen-logs config explain version
+set -l verbs status workers metrics top reload stop scale recycle pause resume log-level reopen-logs config explain version
 set -l no_verb "not __fish_seen_subcommand_from $verbs"
 
 complete -c prongctl -f
@@ -19,7 +20,8 @@ complete -c prongctl -l help -d 'Print help'
 complete -c prongctl -n $no_verb -l version -d 'Print the version of prongctl'
 complete -c prongctl -n $no_verb -a status -d 'Show the pools'
 complete -c prongctl -n $no_verb -a workers -d 'Show the workers'
-complete -c prongctl -n $no_verb -a top -d 'Show them live'
+complete -c prongctl -n $no_verb -a metrics -d 'Show what modules count themselves'
+complete -c prongctl -n $no_verb -a top -d 'Show pools and workers live'
 complete -c prongctl -n $no_verb -a reload -d 'Put the changed configuration to work'
 complete -c prongctl -n $no_verb -a stop -d 'Stop the daemon'
 complete -c prongctl -n $no_verb -a scale -d 'Change the number of workers of a pool'
@@ -31,8 +33,8 @@ complete -c prongctl -n $no_verb -a reopen-logs -d 'Open the log files anew'
 complete -c prongctl -n $no_verb -a config -d 'Show every value that is in force'
 complete -c prongctl -n $no_verb -a explain -d 'Explain a code of the log'
 complete -c prongctl -n $no_verb -a version -d 'Show the versions of both sides'
-complete -c prongctl -n '__fish_seen_subcommand_from status workers top reload scale recycle pause resume' -a '(__prongctl_pools)'
-complete -c prongctl -n '__fish_seen_subcommand_from status workers' -l over -x -d 'The time of which rates are'
+complete -c prongctl -n '__fish_seen_subcommand_from status workers metrics top reload scale recycle pause resume' -a '(__prongctl_pools)'
+complete -c prongctl -n '__fish_seen_subcommand_from status workers metrics' -l over -x -d 'The time of which rates are'
 complete -c prongctl -n '__fish_seen_subcommand_from top' -l every -x -d 'How often they are looked at'
 complete -c prongctl -n '__fish_seen_subcommand_from reload' -l plan -d 'Only say what would change'
 complete -c prongctl -n '__fish_seen_subcommand_from stop' -l fast -d 'Cut connections'

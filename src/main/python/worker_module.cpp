@@ -23,11 +23,13 @@ struct State {
 };
 std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
-::prong::Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& /*app*/, ipc::ControlLink* /*master*/) {
+::prong::Result<std::unique_ptr<http::Handler>> load(const config::AppConfig& /*app*/,
+                                                     const worker::Surroundings& /*surroundings*/) {
   return make_handler();
 }
 
-::prong::Result<std::unique_ptr<StreamHandler>> load_streams(const config::AppConfig& /*app*/) {
+::prong::Result<std::unique_ptr<StreamHandler>> load_streams(const config::AppConfig& /*app*/,
+                                                             const worker::Surroundings& /*surroundings*/) {
   return failure("a WSGI application answers requests, and is no application of streams");
 }
 
@@ -60,8 +62,8 @@ std::optional<State> state;  // NOLINT(cppcoreguidelines-avoid-non-const-global-
 
 int serve_worker() {
   if (!state) return 1;  // the Python side has called begin() first
-  return worker::serve(state->resumed.inheritance, state->resumed.pool(), std::move(state->channel), load,
-                       load_streams);
+  return worker::serve(state->resumed.inheritance, state->resumed.pool(), std::move(state->channel),
+                       {.application = load, .streams = load_streams});
 }
 
 void refuse_to_start(const std::string& reason) {

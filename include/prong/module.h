@@ -1,0 +1,418 @@
+/* The SDK of prongd for modules: the C ABI.
+ *
+ * A module is a shared library with one symbol, prong_module_entry, which says what its callbacks are. prongd loads it
+ * in each worker of a pool and calls them; what they need of prongd they call through a table of functions (prong_api),
+ * so that a module links with nothing of prongd. From C++, include prong/module.hpp instead, which is a comfortable
+ * face of this one. From other languages, this header is all there is to bind to.
+ *
+ *   #include <prong/module.h>
+ *
+ *   static const prong_api* prong;
+ *
+ *   static int start(const prong_api* api, prong_worker* worker, void** state) {
+ *     prong = api;
+ *     return PRONG_OK;
+ *   }
+ *   static void request(void* state, const prong_request* request, prong_exchange* exchange, void* upload) {
+ *     prong_response response = {.size = sizeof response, .status = 200, .body = prong_string("hello\n")};
+ *     prong->respond(exchange, &response);
+ *   }
+ *   PRONG_EXPORT const prong_module prong_module_entry = {
+ *       .size = sizeof(prong_module), .abi = PRONG_ABI, .name = "hello", .start = start, .request = request};
+ *
+ *   cc -shared -fPIC $(pkg-config --cflags prong) hello.c -o hello.so && prongd --module ./hello.so
+ *
+ * Rules that hold everywhere:
+ *  - Memory. What prongd gives to a callback lives until that callback returns, unless it says otherwise. What a module
+ *    gives to a function is copied, unless it says otherwise.
+ *  - Text is bytes with a size, not ended by a NUL, in no particular encoding.
+ *  - Threads. By the pool's `concurrency` (prong_model): in `event` all callbacks come on one thread and none may block;
+ *    in `process` all on one thread, and they may block; in `thread` request() and serve() come on several threads at
+ *    once. start() and stop() come on the worker's main thread. A function of prong_api is for the thread of a callback,
+ *    while it runs, except those marked "any thread".
+ *  - Failure. Nothing may be thrown across this ABI. A callback that cannot do its work says fail() and returns.
+ *  - Processes. Each worker has its own copy of everything; a crash ends that one worker, and prongd replaces it. A new
+ *    version of the library is loaded by a reload, into new workers: nothing is ever unloaded. Replace the file by
+ *    install(1) or mv(1): one that is overwritten in place is pulled away from under the workers that run it.
+ *  - Versions. Every struct begins with its size, and grows at its end only. A module that was built for an older
+ *    version runs on a newer prongd; one that was built for a newer version is refused with both versions named.
+ */
+#ifndef PRONG_MODULE_H
+#define PRONG_MODULE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __cplusplus
+extern "C" {
+#else
+#include <stdbool.h>
+#endif
+/* An enum of C has no size of its own. NOLINTBEGIN(performance-enum-size) */
+
+/* The version of this ABI: raised whenever anything is appended to it. */
+#define PRONG_ABI 1u
+
+#define PRONG_EXPORT __attribute__((visibility("default")))
+
+typedef struct prong_text {
+  const char* data; /* may be NULL when size is 0 */
+  size_t size;      /* bytes */
+} prong_text;
+
+/* The text of a C string, without its NUL. Lives as long as the string. */
+static inline prong_text prong_string(const char* string) {
+  prong_text text = {string, strlen(string)};
+  return text;
+}
+
+/* What functions and callbacks give back. Everything below 0 is a failure. */
+enum {
+  PRONG_OK = 0,
+  PRONG_END = 0,        /* read(): the client will send no more */
+  PRONG_GONE = -1,      /* the client, or whoever waited for this, is not there any more */
+  PRONG_TIMEOUT = -2,   /* read(): nothing came in time */
+  PRONG_DRAINING = -3,  /* read() with PRONG_OR_DRAIN: nothing has come, and the worker is to end */
+  PRONG_INVALID = -4,   /* an argument that cannot be: nothing was done */
+  PRONG_TWICE = -5,     /* it has been answered before: nothing was done */
+  PRONG_NOT_HERE = -6,  /* not in this `concurrency`, or not in this callback: nothing was done */
+  PRONG_NO_MEMORY = -7, /* of memory, of descriptors, of places: nothing was done */
+  PRONG_FAILED = -8     /* any other failure; fail() has said which */
+};
+
+/* The pool's `concurrency`; also as bits of prong_module.models. */
+typedef enum prong_model { PRONG_EVENT = 1, PRONG_THREAD = 2, PRONG_PROCESS = 4 } prong_model;
+
+typedef enum prong_level { PRONG_DEBUG = 0, PRONG_INFO = 1, PRONG_WARNING = 2, PRONG_ERROR = 3 } prong_level;
+
+/* Opaque. */
+typedef struct prong_worker prong_worker;         /* this process; lives from start() to the end of stop() */
+typedef struct prong_exchange prong_exchange;     /* one request that wants an answer */
+typedef struct prong_body prong_body;             /* the body of an answer, while it is made */
+typedef struct prong_connection prong_connection; /* of a stream module: one client */
+typedef struct prong_histogram prong_histogram;
+
+/* What is behind the worker. The texts live as long as the worker. */
+typedef struct prong_worker_info {
+  uint32_t size;       /* set by the caller: sizeof(prong_worker_info) */
+  uint32_t model;      /* one prong_model */
+  uint32_t threads;    /* how many run callbacks at once: 1 but in `thread` */
+  uint32_t slot;       /* the worker's number in its pool, from 0; the next worker in this slot has it too */
+  uint32_t generation; /* of the configuration, from 1 */
+  uint32_t reserved;
+  prong_text pool;   /* its name */
+  prong_text module; /* the path of this module, absolute */
+} prong_worker_info;
+
+/* ---- Options: the table `options` of the pool's configuration ---- */
+
+typedef enum prong_option_kind {
+  PRONG_BOOLEAN = 1,
+  PRONG_INTEGER = 2,
+  PRONG_REAL = 3,
+  PRONG_TEXT = 4
+} prong_option_kind;
+
+/* One value, and where it stands. The texts live until start() returns. */
+typedef struct prong_option {
+  uint32_t size; /* set by the caller: sizeof(prong_option) */
+  uint32_t kind; /* prong_option_kind */
+  bool boolean;
+  int64_t integer;
+  double real; /* of an integer too */
+  prong_text text;
+  prong_text file; /* of the configuration; empty: from the command line */
+  uint32_t line;   /* from 1; 0: none */
+  uint32_t column;
+} prong_option;
+
+/* ---- Metrics ---- */
+
+/* Names have the form [a-zA-Z_][a-zA-Z0-9_]{0,62} and do not begin with "prongd_". `labels` has the form of Prometheus
+ * without its braces, such as `command="get",code="5"`, or is empty. */
+typedef struct prong_metric {
+  uint32_t size; /* sizeof(prong_metric) */
+  uint32_t reserved;
+  prong_text name;
+  prong_text labels;
+  prong_text help; /* one line for people */
+} prong_metric;
+
+/* ---- HTTP ---- */
+
+typedef struct prong_header {
+  prong_text name;
+  prong_text value; /* without white space around it */
+} prong_header;
+
+/* Who is at the other end. Texts live as long as the request, or the connection. */
+typedef struct prong_address {
+  uint32_t size;      /* set by the caller: sizeof(prong_address) */
+  uint32_t port;      /* 0 of a UNIX socket */
+  prong_text address; /* "192.0.2.7", "2001:db8::7"; empty of a UNIX socket */
+} prong_address;
+
+/* One request. Lives until request() returns, also if its answer comes later: copy what is needed then. */
+typedef struct prong_request {
+  uint32_t size;          /* of this struct, as prongd knows it */
+  uint32_t version_minor; /* of HTTP/1.x */
+  prong_text method;      /* "GET", as it was sent */
+  prong_text target;      /* as it was sent: "/a%20b?x=1" */
+  prong_text host;        /* of the target, else of the Host header; may be empty */
+  prong_text path;        /* decoded: "/a b"; below the pool's path_prefix. An escape that is none stays as it is */
+  prong_text raw_path;    /* as it was sent */
+  prong_text prefix;      /* what path_prefix took off the path, as it was sent; mostly empty */
+  prong_text query;       /* as it was sent, without '?'; see query() */
+  size_t header_count;    /* see header_at() */
+  uint64_t body_size;     /* bytes of the whole body; 0 if body() said PRONG_BODY_PIECES or _DROP */
+  bool has_body;          /* there is one that can be read by read_body() */
+  prong_text body;        /* the whole of it, if it is in memory (the pool's http.body_buffer); else empty */
+} prong_request;
+
+/* An answer, or the head of one. prongd adds Date, Server, Content-Length or Transfer-Encoding, and Connection. */
+typedef struct prong_response {
+  uint32_t size;   /* sizeof(prong_response) */
+  uint32_t status; /* 200 to 599 */
+  const prong_header* headers;
+  size_t header_count;
+  prong_text body; /* of respond() alone */
+  /* NULL: the body is copied. Else it is not, and must live until release(owner) is called, once, also when respond()
+   * fails; on any thread of the worker, so it may do nothing but release. Worth it from some 16 KiB on. */
+  void (*release)(void* owner);
+  void* owner;
+} prong_response;
+
+/* What read() of a source says. */
+enum {
+  PRONG_BODY_MORE = 1, /* something was written, and there is more */
+  /* Nothing more now: body_resume() will be called. It may be asked before that, and says the same again; after the
+   * pool's request_timeout without a body_resume() the connection is cut. In `event` alone. */
+  PRONG_BODY_WAIT = 2,
+  PRONG_BODY_END = 3,  /* that was all */
+  PRONG_BODY_CUT = 4   /* it cannot go on: the connection is cut, which tells the client that this is not whole */
+};
+
+/* A body that is made while it is sent: prongd asks for more when little of it waits for the client. In `thread` and
+ * `process` it is asked on the application's thread, and may block; what a slow client does not take waits in memory and
+ * in a file (http.output_buffer, http.output_spool), and the thread waits when both are full. */
+typedef struct prong_source {
+  uint32_t size; /* sizeof(prong_source) */
+  uint32_t reserved;
+  int64_t length; /* bytes of the whole body; -1: not known, then it is sent in chunks */
+  void* context;
+  /* Writes with body_write(), best about `room` bytes, and gives one of PRONG_BODY_*. */
+  int (*read)(void* context, prong_body* body, size_t room);
+  /* Called once in the end, whatever happened, also when respond_stream() fails. May be NULL. */
+  void (*close)(void* context);
+} prong_source;
+
+/* What is to be done with the body of a request: see prong_module.body. */
+enum {
+  PRONG_BODY_KEEP = 0,  /* collected; request() is called when it is whole. The default */
+  PRONG_BODY_DROP = 1,  /* nobody wants it */
+  PRONG_BODY_PIECES = 2 /* piece() is called for each part, then request() */
+};
+
+/* ---- Streams ---- */
+
+/* Flags of read(). */
+enum { PRONG_OR_DRAIN = 1 /* come back with PRONG_DRAINING as soon as the worker is to end and nothing has come */ };
+
+/* Bits of watch() and of what it calls back with. */
+enum { PRONG_READABLE = 1, PRONG_WRITABLE = 2, PRONG_HANGUP = 4 /* never asked for, always told */ };
+
+/* What prongd does for a module. The same pointer for the whole life of the worker. Functions are appended, never taken
+ * out: what this header declares is there, since an older prongd refuses the module. */
+typedef struct prong_api {
+  uint32_t size;
+  uint32_t abi;
+
+  /* ---- The worker ---- */
+
+  /* Fills `info` as far as its size says. */
+  void (*worker_info)(prong_worker* worker, prong_worker_info* info);
+  /* One line of the worker's log, with the worker's prefix. Lines end at the first line end; other control characters
+   * are escaped. Any thread. */
+  void (*log)(prong_worker* worker, prong_level level, prong_text text);
+  /* Whether lines of that level are written at all. Any thread. */
+  bool (*log_enabled)(prong_worker* worker, prong_level level);
+  /* The callback that runs on this thread has failed, and why: what it was to answer is answered with 500, or the
+   * stream it was about is cut, and the log says `what` and the module. In start(): the worker does not start. */
+  void (*fail)(prong_worker* worker, prong_text what);
+  /* Whether the worker has been told to end: it finishes what it has, and takes nothing new. Any thread. */
+  bool (*draining)(prong_worker* worker);
+  /* Runs run(context) as a callback of its own, on a thread that runs callbacks: for threads that the module has started
+   * itself. Any thread; the order is kept. What has not run when the worker ends is dropped. PRONG_NO_MEMORY. */
+  int (*post)(prong_worker* worker, void (*run)(void* context), void* context);
+
+  /* ---- Options: in start() alone ---- */
+
+  /* The value of that name, "greeting", "limits.max", "peers[0]". False: there is none. It counts as known from then
+   * on: an option of the file that nobody has asked for when start() returns is an error. */
+  bool (*option)(prong_worker* worker, prong_text name, prong_option* value);
+  /* How many entries a list has; -1: there is no list of that name. */
+  int64_t (*option_count)(prong_worker* worker, prong_text name);
+  /* "30s", "250ms", "2h": as durations are written in the configuration. False: it is none. Any thread. */
+  bool (*parse_duration)(prong_text text, uint64_t* nanoseconds);
+  /* "64KiB", "10MB": the same for sizes, in bytes. */
+  bool (*parse_size)(prong_text text, uint64_t* bytes);
+  /* That value cannot be used, and why: the worker does not start, and the operator is told file, line and column. May
+   * be called for several. */
+  void (*refuse_option)(prong_worker* worker, prong_text name, prong_text why);
+
+  /* ---- Metrics: registered at any time, best in start(); added to at any time, by any thread ---- */
+
+  /* The value, to be changed by atomic additions (__atomic_fetch_add); the same pointer for the same name and labels, as
+   * long as the worker lives. NULL: it cannot be (a name that is none, too many); the log says why. */
+  uint64_t* (*counter)(prong_worker* worker, const prong_metric* metric);
+  int64_t* (*gauge)(prong_worker* worker, const prong_metric* metric);
+  /* Of durations. */
+  prong_histogram* (*histogram)(prong_worker* worker, const prong_metric* metric);
+  /* `histogram` may be NULL. */
+  void (*observe)(prong_histogram* histogram, uint64_t nanoseconds);
+
+  /* ---- Timers and descriptors ---- */
+
+  /* Calls fire(context) after so many nanoseconds, and then, if every_ns is not 0, again and again at that distance. In
+   * `thread` and `process` it is called on an application thread as soon as one is between two requests. Gives the
+   * timer's number, which is never used again; 0: no memory. */
+  uint64_t (*start_timer)(prong_worker* worker, uint64_t after_ns, uint64_t every_ns, void (*fire)(void* context),
+                          void* context);
+  /* It fires no more. A number that is over, or 0, does nothing. */
+  void (*stop_timer)(prong_worker* worker, uint64_t timer);
+  /* Calls ready(context, what happened) whenever the descriptor is so; level-triggered. `event` alone. The descriptor
+   * stays the module's, which takes it out before closing it. Gives the watch's number; 0: it cannot be watched. */
+  uint64_t (*watch)(prong_worker* worker, int descriptor, uint32_t events,
+                    void (*ready)(void* context, uint32_t events), void* context);
+  /* Other events of a descriptor that is watched. */
+  int (*change_watch)(prong_worker* worker, uint64_t watch, uint32_t events);
+  void (*stop_watch)(prong_worker* worker, uint64_t watch);
+
+  /* ---- HTTP ---- */
+
+  /* The value of the first header of that name, in whatever case. */
+  bool (*header)(const prong_request* request, prong_text name, prong_text* value);
+  /* `index` below header_count. */
+  bool (*header_at)(const prong_request* request, size_t index, prong_header* header);
+  /* The first value of that name in the query, decoded ('+' is a space). */
+  bool (*query)(const prong_request* request, prong_text name, prong_text* value);
+  /* The index-th pair of the query, decoded; false: there are not so many. */
+  bool (*query_at)(const prong_request* request, size_t index, prong_text* name, prong_text* value);
+  /* The other end of the connection, which may be a proxy. */
+  void (*peer)(const prong_request* request, prong_address* address);
+  /* The client, as far as a trusted proxy tells of it (the pool's trusted_proxies); else the peer. */
+  void (*client)(const prong_request* request, prong_address* address);
+  /* "http", or what a trusted proxy says: "https". */
+  prong_text (*scheme)(const prong_request* request);
+  /* Bytes of the body from `offset` on: how many, 0 at its end. Wherever it is kept; from a file it blocks as the disk
+   * does. */
+  ptrdiff_t (*read_body)(const prong_request* request, uint64_t offset, char* buffer, size_t size);
+
+  /* Answers. PRONG_INVALID: a status or a header that cannot be, which the log names; PRONG_TWICE; PRONG_GONE. */
+  int (*respond)(prong_exchange* exchange, const prong_response* response);
+  /* With `length` bytes of a regular file from `offset` on, by sendfile(2). The descriptor is taken over, whatever this
+   * gives back. */
+  int (*respond_file)(prong_exchange* exchange, const prong_response* head, int descriptor, uint64_t offset,
+                      uint64_t length);
+  /* With a body that is made while it is sent. */
+  int (*respond_stream)(prong_exchange* exchange, const prong_response* head, const prong_source* source);
+  /* In read() of a source. */
+  void (*body_write)(prong_body* body, prong_text bytes);
+  /* A source that said PRONG_BODY_WAIT has more: it is asked again soon. Until its close(). */
+  void (*body_resume)(prong_body* body);
+  /* The answer will come later, from another callback: gives the exchange under which it is then answered, and which is
+   * over with one of respond(), respond_file(), respond_stream() or drop(). `event` alone, else NULL. After the pool's
+   * request_timeout the client gets 504, and the exchange is gone. */
+  prong_exchange* (*defer)(prong_exchange* exchange);
+  /* Of a deferred exchange: gone(context) is called, once, when its client has gone or got its 504. It is still to be
+   * ended by drop(). To be set in the callback that defers: who has gone before is not told of. A client that has only
+   * said that it will send no more has not gone: it may wait for the answer. */
+  void (*on_gone)(prong_exchange* exchange, void (*gone)(void* context), void* context);
+  /* A deferred exchange will not be answered: the client, if it is there, gets 500. */
+  void (*drop)(prong_exchange* exchange);
+
+  /* ---- Streams ---- */
+
+  /* A place for a pointer of the module's own; NULL at first. Lives as long as the connection. */
+  void** (*context)(prong_connection* connection);
+  void (*connection_peer)(prong_connection* connection, prong_address* address);
+
+  /* `event`: sends bytes behind those that were sent before, from any callback; never blocks. Gives how many more are
+   * wise to send now; 0: wait for writable(). More is taken all the same, and waits in memory, up to the pool's
+   * stream.max_output, beyond which the connection is cut. */
+  size_t (*send)(prong_connection* connection, prong_text bytes);
+  /* Ends the connection when everything has been sent; nothing is read any more, and data() and end() come no more.
+   * closed() is called then, but never from within this function, send() or cut(). */
+  void (*close)(prong_connection* connection);
+  /* Ends it now, with a reset. */
+  void (*cut)(prong_connection* connection);
+  /* `event`: no data(), and no end(), until it is called with true again, so that the client has to wait. */
+  void (*want_data)(prong_connection* connection, bool wanted);
+
+  /* In serve(): waits for bytes of the client: how many, PRONG_END, or below 0 PRONG_TIMEOUT, PRONG_DRAINING, PRONG_GONE.
+   * timeout_ns 0: as long as the pool's stream.idle_timeout allows. */
+  ptrdiff_t (*read)(prong_connection* connection, char* buffer, size_t size, uint64_t timeout_ns, uint32_t flags);
+  /* In serve(): sends, and waits while more than stream.buffer waits for the client. PRONG_OK, PRONG_GONE. */
+  int (*write)(prong_connection* connection, prong_text bytes);
+} prong_api;
+
+/* What a module is. All callbacks may be NULL but request() of an HTTP module, and data() or serve() of a stream module
+ * (`protocol` in the configuration). A module may have both data() and serve(): the one for `event`, the other for
+ * `process` and `thread`. */
+typedef struct prong_module {
+  uint32_t size; /* sizeof(prong_module) */
+  uint32_t abi;  /* PRONG_ABI */
+  const char* name;
+  /* prong_model bits that it can run in; 0: all that its callbacks allow. prongd refuses to run it in another one. */
+  uint32_t models;
+  uint32_t reserved;
+
+  /* Once in each worker, before it serves: opens what the module needs, looks at its options. *state is what every
+   * callback gets. Everything but PRONG_OK: the worker does not start, and at a reload the old generation goes on; say
+   * why with fail(). May block, as long as the pool's start_timeout. */
+  int (*start)(const prong_api* api, prong_worker* worker, void** state);
+  /* The worker is to end. What is under way goes on; nothing new comes, but requests of connections that are open. On a
+   * thread that runs callbacks. */
+  void (*drain)(void* state);
+  /* At a worker's good end, when nothing else will be called any more. Not after a crash, nor when a thread is stuck. */
+  void (*stop)(void* state);
+
+  /* HTTP. */
+
+  /* When the head of a request with a body is there: what is to be done with the body, PRONG_BODY_*. For
+   * PRONG_BODY_PIECES *upload is what piece(), request() and end_upload() get. In `event` it is asked while the body is
+   * still on its way, and pieces come as they arrive; in `thread` and `process` when it has come. */
+  int (*body)(void* state, const prong_request* request, void** upload);
+  /* PRONG_OK: go on. Anything above 0: enough, request() is called at once, and the rest of the body is not wanted. */
+  int (*piece)(void* state, void* upload, prong_text bytes);
+  /* Called once for each upload in the end, whatever happened. */
+  void (*end_upload)(void* state, void* upload);
+  /* Answers with one respond function, or defers. To return without either is a failure: 500. `upload` is NULL without
+   * PRONG_BODY_PIECES. */
+  void (*request)(void* state, const prong_request* request, prong_exchange* exchange, void* upload);
+
+  /* Streams, in `event`. Those of one connection come in this order, and never two at once. */
+
+  void (*open)(void* state, prong_connection* connection);
+  /* At least one byte, cut anywhere. */
+  void (*data)(void* state, prong_connection* connection, prong_text bytes);
+  /* The client will send no more, but may still read. NULL: the connection is closed. */
+  void (*end)(void* state, prong_connection* connection);
+  /* There is room again, after send() gave 0. */
+  void (*writable)(void* state, prong_connection* connection);
+  /* It is gone, whoever ended it; `connection` ends with this call. */
+  void (*closed)(void* state, prong_connection* connection);
+
+  /* Streams, in `process` and `thread`: talks with one client with read() and write(), which block, and returns when it
+   * is done; then the connection is closed. */
+  void (*serve)(void* state, prong_connection* connection);
+} prong_module;
+
+/* The one symbol of a module. */
+PRONG_EXPORT extern const prong_module prong_module_entry;
+
+/* NOLINTEND(performance-enum-size) */
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,286 @@
+#include "app/module/runtime.hpp"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <utility>
+
+#include "app/module/exchange.hpp"
+#include "app/module/library.hpp"
+#include "base/escape.hpp"
+#include "log/log.hpp"
+#include "net/ip_address.hpp"
+
+namespace prong::app::module {
+namespace {
+
+constexpr std::uint64_t kPostedKey = 0;
+// Of a text that a module gives for why it failed.
+constexpr std::size_t kMostReason = 1'000;
+// A timer that is set for longer than that is set for that long: sums of times stay in range.
+constexpr std::chrono::nanoseconds kLongestTimer = std::chrono::hours{24 * 365 * 10};
+constexpr std::chrono::seconds kComplaintInterval{1};
+// Timers that are due at once are run in one go up to so many: one that is always due keeps nobody else waiting.
+constexpr int kMostTimers = 1'000;
+
+std::uint32_t to_epoll(std::uint32_t events) {
+  std::uint32_t wanted = 0;
+  if ((events & PRONG_READABLE) != 0) wanted |= EPOLLIN;
+  if ((events & PRONG_WRITABLE) != 0) wanted |= EPOLLOUT;
+  return wanted;
+}
+
+std::uint32_t from_epoll(std::uint32_t events) {
+  std::uint32_t told = 0;
+  if ((events & EPOLLIN) != 0) told |= PRONG_READABLE;
+  if ((events & EPOLLOUT) != 0) told |= PRONG_WRITABLE;
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) told |= PRONG_HANGUP;
+  return told;
+}
+
+std::string text_of(const std::vector<std::string>& problems) {
+  std::string text;
+  for (const std::string& problem : problems) {
+    if (!text.empty()) text += "; ";
+    text += problem;
+  }
+  return text;
+}
+
+std::optional<std::string>& failure_of_thread() {
+  thread_local std::optional<std::string> failure;
+  return failure;
+}
+
+}  // namespace
+
+void Callback::fail(std::string_view what) {
+  auto& failure = failure_of_thread();
+  if (!failure) failure = what.empty() ? "the module says that it has failed, and not why" : std::string(what);
+}
+
+std::optional<std::string> Callback::take_failure() {
+  return std::exchange(failure_of_thread(), std::nullopt);
+}
+
+void Callback::check() {
+  if (const auto failure = take_failure()) throw std::runtime_error(*failure);
+}
+
+Callback::Ending::Ending(const Runtime& runtime, std::string_view what)
+    : runtime_(&runtime), what_(what), outer_(take_failure()) {}
+
+Callback::Ending::~Ending() {
+  if (const auto failure = std::exchange(failure_of_thread(), std::move(outer_)))
+    log::error(MessageCode::kModuleFailed, "{}: {} failed: {}", runtime_->name(), what_,
+               escaped(*failure, kMostReason, Quotes::kKeep));
+}
+
+Runtime::Runtime(Settings settings, Metrics metrics, os::Epoll epoll, os::EventFd posted)
+    : settings_(std::move(settings)),
+      metrics_(std::move(metrics)),
+      worker_{this},
+      epoll_(std::move(epoll)),
+      posted_event_(std::move(posted)) {}
+
+Result<std::unique_ptr<Runtime>> Runtime::create(Settings settings, Metrics metrics) {
+  auto epoll = os::Epoll::create();
+  if (!epoll) return failure(std::move(epoll.error()));
+  auto posted = os::EventFd::create();
+  if (!posted) return failure(std::move(posted.error()));
+  if (auto added = epoll->add(posted->fd(), EPOLLIN, kPostedKey); !added) return failure(std::move(added.error()));
+  std::unique_ptr<Runtime> runtime{
+      new Runtime{std::move(settings), std::move(metrics), std::move(*epoll), std::move(*posted)}};
+  if (auto started = runtime->start(); !started) return failure(std::move(started.error()));
+  return runtime;
+}
+
+Runtime::~Runtime() {
+  news_.clear();  // answers that nobody gets: the module hears of the end of their bodies before it is stopped
+  if (!started_ || module_.stop == nullptr) return;
+  module_.stop(state_);
+  if (const auto failure = Callback::take_failure())
+    log::error(MessageCode::kModuleFailed, "{}: its stop() failed: {}", name(),
+               escaped(*failure, kMostReason, Quotes::kKeep));
+}
+
+std::string Runtime::name() const {
+  return fmt::format("module \"{}\"", escaped(settings_.path));
+}
+
+Result<void> Runtime::start() {
+  auto loaded = load_library(settings_.path);
+  if (!loaded) return failure(std::move(loaded.error()));
+  module_ = *loaded;
+  if (auto fits = check_fit(module_, settings_); !fits) return fits;
+  options_.emplace(settings_);
+  const int result = module_.start == nullptr ? PRONG_OK : module_.start(&api(), &worker_, &state_);
+  const auto failed = Callback::take_failure();
+  std::vector<std::string> problems = options_->refused();
+  const std::vector<std::string> unknown = options_->unknown();
+  options_.reset();
+  started_ = result == PRONG_OK && !failed;
+  if (started_)
+    problems.insert(problems.end(), unknown.begin(), unknown.end());
+  else
+    problems.insert(problems.begin(), failed ? escaped(*failed, kMostReason, Quotes::kKeep)
+                                             : fmt::format("its start() gave {} and no reason", result));
+  if (problems.empty()) return {};
+  return failure(fmt::format("{} cannot start: {}", name(), text_of(problems)));
+}
+
+// For callbacks that are about no request and no stream.
+template <class Function>
+void Runtime::call_beside(std::string_view what, Function function) {
+  function();
+  if (const auto failure = Callback::take_failure())
+    log::error(MessageCode::kModuleFailed, "{}: {} failed: {}", name(), what,
+               escaped(*failure, kMostReason, Quotes::kKeep));
+}
+
+void Runtime::run_due(os::TimePoint now) {
+  for (int i = 0; i < kMostTimers; ++i) {
+    const auto timer = timers_.take_due(now);
+    if (!timer) return;
+    call_beside("a timer", [&] { timer->fire(timer->context); });
+  }
+}
+
+void Runtime::run_ready() {
+  std::array<epoll_event, 64> buffer{};
+  const auto events = epoll_.wait(buffer, std::chrono::nanoseconds::zero());
+  if (!events) return;
+  for (const epoll_event& event : *events) {
+    if (event.data.u64 == kPostedKey) {
+      run_posted();
+      continue;
+    }
+    // One callback may have taken out what another one was to hear.
+    const auto found = watches_.find(event.data.u64);
+    if (found == watches_.end()) continue;
+    const Watch watch = found->second;
+    call_beside("a descriptor's function", [&] { watch.ready(watch.context, from_epoll(event.events)); });
+  }
+}
+
+void Runtime::run_posted() {
+  (void)posted_event_.take();  // before the functions, so that what comes later is heard again
+  std::deque<Posted> posted;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted.swap(posted_);
+  }
+  for (const Posted& each : posted) call_beside("a posted function", [&] { each.run(each.context); });
+}
+
+void Runtime::post(void (*run)(void* context), void* context) {
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted_.push_back({.run = run, .context = context});
+  }
+  posted_event_.signal();
+}
+
+void Runtime::drain() {
+  if (draining_.exchange(true) || module_.drain == nullptr) return;
+  if (settings_.model == Model::kEvent) return call_beside("its drain()", [this] { module_.drain(state_); });
+  post(
+      [](void* context) {
+        const auto& runtime = *static_cast<Runtime*>(context);
+        runtime.module_.drain(runtime.state_);
+      },
+      this);
+}
+
+std::uint64_t Runtime::start_timer(std::chrono::nanoseconds after, const Timers::Timer& timer) {
+  const auto next = timers_.next();
+  Timers::Timer bounded = timer;
+  bounded.every = std::min(bounded.every, kLongestTimer);
+  const os::TimePoint due = os::now() + std::min(after, kLongestTimer);
+  const std::uint64_t number = timers_.start(due, bounded);
+  // Application threads that sleep have not reckoned with it.
+  if (settings_.model != Model::kEvent && (!next || due < *next)) posted_event_.signal();
+  return number;
+}
+
+std::uint64_t Runtime::watch(int descriptor, std::uint32_t events, Ready ready, void* context) {
+  if (settings_.model != Model::kEvent || descriptor < 0 || ready == nullptr) return 0;
+  const std::uint64_t number = ++last_watch_;
+  if (!epoll_.add(descriptor, to_epoll(events), number)) return 0;
+  watches_.emplace(number, Watch{.descriptor = descriptor, .ready = ready, .context = context});
+  return number;
+}
+
+bool Runtime::change_watch(std::uint64_t number, std::uint32_t events) {
+  const auto found = watches_.find(number);
+  return found != watches_.end() && epoll_.modify(found->second.descriptor, to_epoll(events), number).has_value();
+}
+
+void Runtime::stop_watch(std::uint64_t number) {
+  const auto found = watches_.find(number);
+  if (found == watches_.end()) return;
+  epoll_.remove(found->second.descriptor);
+  watches_.erase(found);
+}
+
+void Runtime::complain_of_slow_client(const os::SocketAddress& client) {
+  const os::TimePoint now = os::now();
+  if (last_complaint_ && now - *last_complaint_ < kComplaintInterval) {
+    ++complaints_left_out_;
+    return;
+  }
+  last_complaint_ = now;
+  const std::uint64_t left_out = std::exchange(complaints_left_out_, 0);
+  log::warn(MessageCode::kStreamTooSlow,
+            "{}: the client {} did not take what was sent, and was cut at stream.max_output{}", name(),
+            net::to_text(net::IpAddress::of(client)), left_out > 0 ? fmt::format(" (and {} before it)", left_out) : "");
+}
+
+std::vector<Runtime::News> Runtime::take_news() {
+  return std::exchange(news_, {});
+}
+
+prong_exchange* Runtime::defer(std::uint64_t connection) {
+  auto exchange = std::make_unique<prong_exchange>();
+  exchange->runtime = this;
+  exchange->connection = connection;
+  exchange->is_deferred = true;
+  prong_exchange* const made = exchange.get();
+  deferred_.emplace(made, std::move(exchange));
+  awaited_[connection] = made;
+  return made;
+}
+
+void Runtime::end_deferred(prong_exchange* exchange) {
+  if (const auto found = awaited_.find(exchange->connection); found != awaited_.end() && found->second == exchange)
+    awaited_.erase(found);
+  deferred_.erase(exchange);
+}
+
+void Runtime::answer_later(std::uint64_t connection, http::Response response) {
+  news_.push_back({.connection = connection, .answer = std::move(response)});
+}
+
+std::optional<http::Response> Runtime::take_answer(std::uint64_t connection) {
+  const auto found =
+      std::ranges::find_if(news_, [&](const News& news) { return news.answer && news.connection == connection; });
+  if (found == news_.end()) return std::nullopt;
+  std::optional<http::Response> answer = std::move(found->answer);
+  news_.erase(found);
+  return answer;
+}
+
+void Runtime::forget(std::uint64_t connection) {
+  const auto found = awaited_.find(connection);
+  if (found == awaited_.end()) return;
+  prong_exchange* const exchange = found->second;
+  awaited_.erase(found);
+  exchange->is_gone = true;
+  if (exchange->on_gone != nullptr)
+    call_beside("a function of on_gone()", [exchange] { exchange->on_gone(exchange->gone_context); });
+}
+
+}  // namespace prong::app::module

@@ -1,0 +1,201 @@
+// A module in this worker: its library, its state, and what it has going beside its requests (timers, descriptors,
+// functions that its own threads have posted, answers that come later).
+//
+// Where its callbacks run is the worker's business. In `event` the I/O thread calls run_due() in every turn and
+// run_ready() when fd() is readable, and takes what came of it with take_news(). In `thread` and `process` application
+// threads call run_due() and run_posted() between two requests.
+//
+// A callback that fails says so with fail(), since nothing may be thrown across the C ABI; here that becomes an
+// exception again (Callback), and goes the way of every application's.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "app/module/options.hpp"
+#include "app/module/settings.hpp"
+#include "app/module/timers.hpp"
+#include "app/stream.hpp"
+#include "base/error.hpp"
+#include "http/handler.hpp"
+#include "os/clock.hpp"
+#include "os/epoll.hpp"
+#include "os/event_fd.hpp"
+#include "os/socket.hpp"
+#include "prong/module.h"
+
+namespace prong::app::module {
+class Runtime;
+}
+
+// The C ABI's name for the worker.
+struct prong_worker {
+  prong::app::module::Runtime* runtime = nullptr;
+};
+
+namespace prong::app::module {
+
+class Runtime {
+ public:
+  // Loads the library and starts the module, on the worker's main thread. Blocks as long as the module's start() does.
+  // The error says why it cannot run, with its path.
+  [[nodiscard]] static Result<std::unique_ptr<Runtime>> create(Settings settings, Metrics metrics);
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  // Stops the module, if it was started: on the main thread, when no callback can come any more.
+  ~Runtime();
+
+  // A handler of requests: one for each application thread. Borrows this.
+  [[nodiscard]] std::unique_ptr<http::Handler> make_handler();
+  // What a stream pool runs; one. Borrows this.
+  [[nodiscard]] std::unique_ptr<StreamHandler> make_streams();
+
+  // ---- Beside the requests
+
+  // Readable when run_ready() has something to do.
+  [[nodiscard]] int fd() const { return epoll_.fd(); }
+  // When the next timer is due.
+  [[nodiscard]] std::optional<os::TimePoint> next_due() const { return timers_.next(); }
+  [[nodiscard]] bool has_due(os::TimePoint now) const {
+    const auto next = timers_.next();
+    return next && *next <= now;
+  }
+  // Timers. A failure is told in the log.
+  void run_due(os::TimePoint now);
+  // `event`: descriptors and posted functions; those that are there, and not those that come meanwhile.
+  void run_ready();
+  // Elsewhere: whether something was posted; forgets it. On the I/O thread, which then has an application thread call
+  // run_posted().
+  [[nodiscard]] bool hear_posted() { return posted_event_.take(); }
+  void run_posted();
+
+  // ---- `event`: what a callback did for a connection that it was not about
+
+  struct News {
+    std::uint64_t connection = 0;
+    std::optional<http::Response> answer = {};  // nothing: there is more to send
+    bool cut = false;                           // it is to end now, with a reset
+  };
+  [[nodiscard]] bool has_news() const { return !news_.empty(); }
+  [[nodiscard]] std::vector<News> take_news();
+  // Nobody waits for the answer of that connection any more, if one is to come.
+  void forget(std::uint64_t connection);
+
+  // The worker drains. Any thread.
+  void drain();
+  [[nodiscard]] bool draining() const { return draining_.load(std::memory_order_relaxed); }
+
+  // ---- For the rest of this folder
+
+  [[nodiscard]] const prong_module& module() const { return module_; }
+  [[nodiscard]] void* state() const { return state_; }
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+  [[nodiscard]] Metrics& metrics() { return metrics_; }
+  // While start() runs; else nullptr.
+  [[nodiscard]] Options* options() { return options_ ? &*options_ : nullptr; }
+  // "module "/srv/hello.so"", for the log.
+  [[nodiscard]] std::string name() const;
+
+  // That one did not take what the module has sent; told once in a while.
+  void complain_of_slow_client(const os::SocketAddress& client);
+  // More is to be sent on that connection. `event`.
+  void wake(std::uint64_t connection) { news_.push_back({.connection = connection}); }
+  void cut(std::uint64_t connection) { news_.push_back({.connection = connection, .cut = true}); }
+  // A deferred exchange of that connection: owned here until end_deferred().
+  [[nodiscard]] prong_exchange* defer(std::uint64_t connection);
+  void end_deferred(prong_exchange* exchange);
+  void answer_later(std::uint64_t connection, http::Response response);
+  // The answer that was given already to what has been deferred in this very callback.
+  [[nodiscard]] std::optional<http::Response> take_answer(std::uint64_t connection);
+
+  [[nodiscard]] std::uint64_t start_timer(std::chrono::nanoseconds after, const Timers::Timer& timer);
+  void stop_timer(std::uint64_t number) { timers_.stop(number); }
+  using Ready = void (*)(void* context, std::uint32_t events);
+  // 0: it cannot be watched.
+  [[nodiscard]] std::uint64_t watch(int descriptor, std::uint32_t events, Ready ready, void* context);
+  [[nodiscard]] bool change_watch(std::uint64_t number, std::uint32_t events);
+  void stop_watch(std::uint64_t number);
+  // Any thread.
+  void post(void (*run)(void* context), void* context);
+
+ private:
+  Runtime(Settings settings, Metrics metrics, os::Epoll epoll, os::EventFd posted);
+  [[nodiscard]] Result<void> start();
+  template <class Function>
+  void call_beside(std::string_view what, Function function);
+
+  struct Watch {
+    int descriptor = -1;
+    Ready ready = nullptr;
+    void* context = nullptr;
+  };
+  struct Posted {
+    void (*run)(void* context) = nullptr;
+    void* context = nullptr;
+  };
+
+  Settings settings_;
+  Metrics metrics_;
+  prong_module module_{};
+  prong_worker worker_;
+  void* state_ = nullptr;
+  bool started_ = false;
+  std::optional<Options> options_;
+  std::atomic<bool> draining_ = false;
+
+  Timers timers_;
+  os::Epoll epoll_;
+  os::EventFd posted_event_;
+  std::uint64_t last_watch_ = 0;
+  std::unordered_map<std::uint64_t, Watch> watches_;
+
+  std::mutex posted_mutex_;
+  std::deque<Posted> posted_;
+
+  std::optional<os::TimePoint> last_complaint_ = {};  // of a slow client
+  std::uint64_t complaints_left_out_ = 0;
+  std::vector<News> news_;
+  std::unordered_map<prong_exchange*, std::unique_ptr<prong_exchange>> deferred_;
+  std::unordered_map<std::uint64_t, prong_exchange*> awaited_;  // by connection
+};
+
+// What the callback that runs on this thread said with fail().
+class Callback {
+ public:
+  static void fail(std::string_view what);
+  // Whether one has failed; then forgets it.
+  [[nodiscard]] static std::optional<std::string> take_failure();
+  // Throws std::runtime_error when one has.
+  static void check();
+
+  // While the module is told that something ends (a body, an upload, a connection), which may be in the middle of
+  // another callback: a failure in here is no failure of that one, and only told in the log.
+  class Ending {
+   public:
+    // Both are borrowed.
+    Ending(const Runtime& runtime, std::string_view what);
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+    ~Ending();
+
+   private:
+    const Runtime* runtime_;
+    std::string_view what_;
+    std::optional<std::string> outer_;  // what the other one had said before
+  };
+};
+
+// The table of functions that a module calls; api.cpp.
+[[nodiscard]] const prong_api& api();
+
+}  // namespace prong::app::module
