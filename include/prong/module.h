@@ -26,10 +26,10 @@
  *  - Memory. What prongd gives to a callback lives until that callback returns, unless it says otherwise. What a module
  *    gives to a function is copied, unless it says otherwise.
  *  - Text is bytes with a size, not ended by a NUL, in no particular encoding.
- *  - Threads. By the pool's `concurrency` (prong_model): in `event` all callbacks come on one thread and none may block;
- *    in `process` all on one thread, and they may block; in `thread` request() and serve() come on several threads at
- *    once. start() and stop() come on the worker's main thread. A function of prong_api is for the thread of a callback,
- *    while it runs, except those marked "any thread".
+ *  - Threads. By the pool's `concurrency` (prong_model): in `event` all callbacks come on one thread and none may
+ *    block; in `process` all on one thread, and they may block; in `thread` request() and serve() come on several
+ *    threads at once. start() and stop() come on the worker's main thread. A function of prong_api is for the thread
+ *    of a callback, while it runs, except those marked "any thread".
  *  - Failure. Nothing may be thrown across this ABI. A callback that cannot do its work says fail() and returns.
  *  - Processes. Each worker has its own copy of everything; a crash ends that one worker, and prongd replaces it. A new
  *    version of the library is loaded by a reload, into new workers: nothing is ever unloaded. Replace the file by
@@ -188,13 +188,13 @@ enum {
   /* Nothing more now: body_resume() will be called. It may be asked before that, and says the same again; after the
    * pool's request_timeout without a body_resume() the connection is cut. In `event` alone. */
   PRONG_BODY_WAIT = 2,
-  PRONG_BODY_END = 3,  /* that was all */
-  PRONG_BODY_CUT = 4   /* it cannot go on: the connection is cut, which tells the client that this is not whole */
+  PRONG_BODY_END = 3, /* that was all */
+  PRONG_BODY_CUT = 4  /* it cannot go on: the connection is cut, which tells the client that this is not whole */
 };
 
 /* A body that is made while it is sent: prongd asks for more when little of it waits for the client. In `thread` and
- * `process` it is asked on the application's thread, and may block; what a slow client does not take waits in memory and
- * in a file (http.output_buffer, http.output_spool), and the thread waits when both are full. */
+ * `process` it is asked on the application's thread, and may block; what a slow client does not take waits in memory
+ * and in a file (http.output_buffer, http.output_spool), and the thread waits when both are full. */
 typedef struct prong_source {
   uint32_t size; /* sizeof(prong_source) */
   uint32_t reserved;
@@ -241,8 +241,9 @@ typedef struct prong_api {
   void (*fail)(prong_worker* worker, prong_text what);
   /* Whether the worker has been told to end: it finishes what it has, and takes nothing new. Any thread. */
   bool (*draining)(prong_worker* worker);
-  /* Runs run(context) as a callback of its own, on a thread that runs callbacks: for threads that the module has started
-   * itself. Any thread; the order is kept. What has not run when the worker ends is dropped. PRONG_NO_MEMORY. */
+  /* Runs run(context) as a callback of its own, on a thread that runs callbacks: for threads that the module has
+   * started itself. Any thread; the order is kept. What has not run when the worker ends is dropped.
+   * PRONG_NO_MEMORY. */
   int (*post)(prong_worker* worker, void (*run)(void* context), void* context);
 
   /* ---- Options: in start() alone ---- */
@@ -262,8 +263,8 @@ typedef struct prong_api {
 
   /* ---- Metrics: registered at any time, best in start(); added to at any time, by any thread ---- */
 
-  /* The value, to be changed by atomic additions (__atomic_fetch_add); the same pointer for the same name and labels, as
-   * long as the worker lives. NULL: it cannot be (a name that is none, too many); the log says why. */
+  /* The value, to be changed by atomic additions (__atomic_fetch_add); the same pointer for the same name and labels,
+   * as long as the worker lives. NULL: it cannot be (a name that is none, too many); the log says why. */
   uint64_t* (*counter)(prong_worker* worker, const prong_metric* metric);
   int64_t* (*gauge)(prong_worker* worker, const prong_metric* metric);
   /* Of durations. */
@@ -349,8 +350,8 @@ typedef struct prong_api {
   /* `event`: no data(), and no end(), until it is called with true again, so that the client has to wait. */
   void (*want_data)(prong_connection* connection, bool wanted);
 
-  /* In serve(): waits for bytes of the client: how many, PRONG_END, or below 0 PRONG_TIMEOUT, PRONG_DRAINING, PRONG_GONE.
-   * timeout_ns 0: as long as the pool's stream.idle_timeout allows. */
+  /* In serve(): waits for bytes of the client: how many, PRONG_END, or below 0 PRONG_TIMEOUT, PRONG_DRAINING,
+   * PRONG_GONE. timeout_ns 0: as long as the pool's stream.idle_timeout allows. */
   ptrdiff_t (*read)(prong_connection* connection, char* buffer, size_t size, uint64_t timeout_ns, uint32_t flags);
   /* In serve(): sends, and waits while more than stream.buffer waits for the client. PRONG_OK, PRONG_GONE. */
   int (*write)(prong_connection* connection, prong_text bytes);
@@ -374,7 +375,8 @@ typedef struct prong_module {
   /* The worker is to end. What is under way goes on; nothing new comes, but requests of connections that are open. On a
    * thread that runs callbacks. */
   void (*drain)(void* state);
-  /* At a worker's good end, when nothing else will be called any more. Not after a crash, nor when a thread is stuck. */
+  /* At a worker's good end, when nothing else will be called any more. Not after a crash, nor when a thread is
+   * stuck. */
   void (*stop)(void* state);
 
   /* HTTP. */

@@ -1,6 +1,7 @@
-// Whether an `event` worker is stuck in a call of its application. There the application runs on the worker's one
-// thread, so nobody in the worker could notice: the master looks from outside, at what the scoreboard says. Pure
-// functions.
+// Whether a worker is stuck in a call of its application that nobody in the worker keeps the time of. In `event` that
+// is any call: the application runs on the worker's one thread. In `thread` and `process` the worker's I/O thread keeps
+// the time of requests and of events of streams, and what is left are a module's timers and posted functions. The
+// master looks from outside, at what the scoreboard says. Pure functions.
 //
 // The cell's own `since` is not what decides. The worker takes it from a clock that it does not read before every call
 // (worker/shown_call.hpp), so it may be long past when the call begins, and killing on it would kill the innocent. What
@@ -27,12 +28,15 @@ struct WatchedCall {
   bool operator==(const WatchedCall&) const = default;
 };
 
-// What one look makes of what the look before made. Nothing: the worker is in no call, or its cell says nothing that
-// could be believed. `reading` is untrusted: a worker that lies about its calls is only taken for stuck, or not,
-// itself.
+// Whether it is the master who keeps the time of this call.
+[[nodiscard]] bool is_watched(const config::PoolConfig& pool, const ipc::ThreadReading& reading);
+
+// What one look at a thread makes of what the look before made. Nothing: the thread is in no call that is watched, or
+// its cell says nothing that could be believed. `reading` is untrusted: a worker that lies about its calls is only
+// taken for stuck, or not, itself.
 [[nodiscard]] std::optional<WatchedCall> watch_call(const std::optional<WatchedCall>& before,
                                                     const std::optional<ipc::ThreadReading>& reading,
-                                                    os::TimePoint now);
+                                                    const config::PoolConfig& pool, os::TimePoint now);
 
 [[nodiscard]] bool is_stuck(const std::optional<WatchedCall>& call, Duration request_timeout, os::TimePoint now);
 

@@ -145,10 +145,12 @@ ipc::ThreadReport report_of(const ipc::ThreadReading& thread, os::TimePoint now)
 
 std::vector<std::optional<ipc::ThreadReport>> report_threads(const Pool& pool, const Slot& slot, os::TimePoint now) {
   std::vector<std::optional<ipc::ThreadReport>> reports;
-  for (std::optional<ipc::ThreadReading>& thread : threads_of(slot, now)) {
-    // In `event` it is the master who keeps the time.
+  std::vector<std::optional<ipc::ThreadReading>> threads = threads_of(slot, now);
+  for (std::size_t i = 0; i < threads.size(); ++i) {
+    std::optional<ipc::ThreadReading>& thread = threads[i];
+    // It may be the master who keeps the time.
     if (thread && !thread->deadline && slot.state == SlotState::kServing)
-      thread->deadline = stuck_at(slot.call, *thread, *pool.config, now);
+      thread->deadline = stuck_at(i < slot.calls.size() ? slot.calls[i] : std::nullopt, *thread, *pool.config, now);
     reports.push_back(thread ? std::optional{report_of(*thread, now)} : std::nullopt);
   }
   return reports;

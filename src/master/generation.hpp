@@ -68,11 +68,11 @@ struct Slot {
   std::size_t stop_step = 0;
   std::optional<os::TimePoint> let_go_due;  // it drains: by when it should have closed its listeners
   bool channel_ended = false;
-  std::optional<os::TimePoint> exit_due;    // its channel has ended: by when it must have exited
-  std::optional<WatchedCall> call;          // of an `event` worker: which the last look has found it in
-  std::optional<os::FileInfo> module_file;  // of a module, as it was when its worker was forked
-  int killed_with = 0;                      // the signal that the master sent it last to end it; 0: none
-  MessageCode killed_code{};                // of what killed_because says
+  std::optional<os::TimePoint> exit_due;          // its channel has ended: by when it must have exited
+  std::vector<std::optional<WatchedCall>> calls;  // by thread: which the last look has found it in
+  std::optional<os::FileInfo> module_file;        // of a module, as it was when its worker was forked
+  int killed_with = 0;                            // the signal that the master sent it last to end it; 0: none
+  MessageCode killed_code{};                      // of what killed_because says
   std::string killed_because;
   std::string start_failure;
   std::string retired_because;

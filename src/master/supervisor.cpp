@@ -237,7 +237,7 @@ void Supervisor::release(Slot& slot) {
   slot.channel_ended = false;
   slot.exit_due.reset();
   slot.let_go_due.reset();
-  slot.call.reset();
+  slot.calls.clear();
   slot.module_file.reset();
   slot.killed_with = 0;
   slot.killed_because.clear();

@@ -1,7 +1,12 @@
-// The supervisor's eye on `event` workers: those that are stuck in a call of their application are ended (call_watch).
+// The supervisor's eye on workers that are stuck in a call of their application whose time nobody else keeps
+// (call_watch): they are ended, or replaced while their other threads finish what they have.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "log/log.hpp"
 #include "master/call_watch.hpp"
@@ -30,14 +35,34 @@ void Supervisor::look_at_calls(os::TimePoint now) {
 void Supervisor::look_at_call(const Place& place, os::TimePoint now) {
   Slot& slot = *place.slot;
   if (slot.state != SlotState::kServing || !slot.scoreboard) return;
-  const Duration timeout = place.pool->config->request_timeout;
-  const auto reading = slot.scoreboard->threads().front().read(now);
-  slot.call = watch_call(slot.call, reading, now);
-  if (!reading || !is_stuck(slot.call, timeout, now)) return;
+  const config::PoolConfig& pool = *place.pool->config;
+  const std::vector<std::optional<ipc::ThreadReading>> threads = threads_of(slot, now);
+  slot.calls.resize(threads.size());
+  std::size_t stuck = 0;
+  std::string calls;
+  for (std::size_t i = 0; i < threads.size(); ++i) {
+    slot.calls[i] = watch_call(slot.calls[i], threads[i], pool, now);
+    if (!threads[i] || !is_stuck(slot.calls[i], pool.request_timeout, now)) continue;
+    ++stuck;
+    calls += fmt::format("{}{}", calls.empty() ? "" : ", ", call_text(*threads[i], module_of(*place.pool), now));
+  }
+  if (stuck == 0) return;
+  const std::string timeout = to_text(pool.request_timeout);
+  if (stuck < threads.size()) {
+    // The others finish what they have.
+    log::write(
+        log::Coded::kError, MessageCode::kRequestOverran, subject(place),
+        fmt::format("is in {}, request_timeout = {}; its thread is lost, so this worker finishes what it has and "
+                    "is replaced",
+                    calls, timeout));
+    return note_leaving(place, fmt::format("is in {}, request_timeout = {}", calls, timeout),
+                        Departure::kRequestTimeout, now);
+  }
   slot.departure = Departure::kRequestTimeout;
   slot.killed_code = MessageCode::kWorkerHung;
-  slot.killed_because = fmt::format("the loop was in {}, request_timeout = {}",
-                                    call_text(*reading, module_of(*place.pool), now), to_text(timeout));
+  slot.killed_because =
+      fmt::format("{} was in {}, request_timeout = {}",
+                  pool.concurrency == config::Concurrency::kEvent ? "the loop" : "it", calls, timeout);
   apply(place, SlotEvent::kDeadline, {}, now);
 }
 

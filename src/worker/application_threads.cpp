@@ -56,20 +56,20 @@ Result<std::unique_ptr<ApplicationThreads>> ApplicationThreads::create(std::uniq
 
 http::Answer ApplicationThreads::handle(const http::Request& request) {
   submitted_.push_back(
-      {.connection = request.connection, .number = ++last_number_, .work = http::OwnedRequest(request)});
+      {.connection = request.connection, .number = next_number(), .work = http::OwnedRequest(request)});
   busy_.fetch_add(1, std::memory_order_relaxed);
   return http::Later{};
 }
 
 void ApplicationThreads::handle(app::StreamEvent event) {
   const std::uint64_t connection = event.peer.connection;
-  submitted_.push_back({.connection = connection, .number = ++last_number_, .work = std::move(event)});
+  submitted_.push_back({.connection = connection, .number = next_number(), .work = std::move(event)});
   busy_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void ApplicationThreads::converse(std::shared_ptr<StreamPipe> pipe) {
   const std::uint64_t connection = pipe->peer().connection;
-  submitted_.push_back({.connection = connection, .number = ++last_number_, .work = std::move(pipe)});
+  submitted_.push_back({.connection = connection, .number = next_number(), .work = std::move(pipe)});
   busy_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -224,13 +224,21 @@ bool ApplicationThreads::has_house_to_keep(std::size_t thread) {
 
 void ApplicationThreads::keep_house(std::size_t thread, std::unique_lock<std::mutex>& lock) {
   housekeeping_wanted_ = false;
-  lock.unlock();
   const os::TimePoint now = os::now();
-  if (!cells_.empty()) cells_[thread].begin({.phase = ipc::ThreadPhase::kOwn, .since = now});
+  house_since_[thread] = now;
+  lock.unlock();
+  if (!cells_.empty()) cells_[thread].begin({.phase = ipc::ThreadPhase::kOwn, .number = next_number(), .since = now});
   housekeeping_due_[thread] =
       handlers_.empty() ? streams_->do_housekeeping(now) : handlers_[thread]->do_housekeeping(now);
-  if (!cells_.empty()) cells_[thread].end(now);
+  if (!cells_.empty()) cells_[thread].end(os::now());
   lock.lock();
+  house_since_[thread].reset();
+}
+
+bool ApplicationThreads::keeps_house_for(Duration time) {
+  const os::TimePoint before = os::now() - time;
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(house_since_, [&](const auto& since) { return since && *since <= before; });
 }
 
 ApplicationThreads::Job ApplicationThreads::take_job(std::size_t thread) {

@@ -100,6 +100,8 @@ class ApplicationThreads final : public http::Handler {
   // When a thread began with the request of that connection; nothing: none is at it.
   [[nodiscard]] std::optional<os::TimePoint> running_since(std::uint64_t connection);
   [[nodiscard]] std::size_t threads() const { return working_on_.size(); }
+  // Whether a thread has kept its house since longer than that: it is not expected back.
+  [[nodiscard]] bool keeps_house_for(Duration time);
   // No more requests come; the threads end when they have answered what there is.
   void finish();
 
@@ -109,7 +111,7 @@ class ApplicationThreads final : public http::Handler {
  private:
   struct Job {
     std::uint64_t connection;
-    std::uint64_t number;  // of all jobs, from 1
+    std::uint64_t number;  // next_number()
     std::variant<http::OwnedRequest, app::StreamEvent, std::shared_ptr<StreamPipe>> work;
   };
   ApplicationThreads(std::vector<std::unique_ptr<http::Handler>> handlers, std::unique_ptr<app::StreamHandler> streams,
@@ -119,8 +121,11 @@ class ApplicationThreads final : public http::Handler {
         event_(std::move(event)),
         room_(std::move(room)),
         housekeeping_due_(threads),
-        working_on_(threads) {}
+        working_on_(threads),
+        house_since_(threads) {}
 
+  // From 1, of whatever the application is called for.
+  [[nodiscard]] std::uint64_t next_number() { return last_number_.fetch_add(1, std::memory_order_relaxed) + 1; }
   [[nodiscard]] std::optional<Job> next_job(std::size_t thread, std::optional<News> done);
   [[nodiscard]] std::optional<Job> wait_for_job(std::size_t thread, std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Job take_job(std::size_t thread);
@@ -143,8 +148,8 @@ class ApplicationThreads final : public http::Handler {
   Duration request_timeout_{};
 
   std::vector<Job> submitted_;                                  // the I/O thread's own
-  std::uint64_t last_number_ = 0;                               // the same
   std::vector<std::optional<os::TimePoint>> housekeeping_due_;  // by thread, and each one's own
+  std::atomic<std::uint64_t> last_number_ = 0;                  // of a call of the application
   std::atomic<std::size_t> busy_ = 0;                           // jobs that were handed in and not answered
 
   std::mutex mutex_;  // of all that follows; held for a few moves of pointers at a time
@@ -154,9 +159,10 @@ class ApplicationThreads final : public http::Handler {
     std::uint64_t connection = 0;
     os::TimePoint since = {};
   };
-  std::vector<std::optional<Work>> working_on_;  // by thread
-  std::size_t sleeping_ = 0;                     // threads that wait for a job
-  std::size_t woken_ = 0;                        // of them: have been woken and do not run yet
+  std::vector<std::optional<Work>> working_on_;            // by thread
+  std::size_t sleeping_ = 0;                               // threads that wait for a job
+  std::size_t woken_ = 0;                                  // of them: have been woken and do not run yet
+  std::vector<std::optional<os::TimePoint>> house_since_;  // by thread: it keeps its house
   bool finished_ = false;
   bool housekeeping_wanted_ = false;
   std::vector<News> news_;

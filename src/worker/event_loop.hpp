@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "ipc/inheritance.hpp"
 #include "ipc/scoreboard.hpp"
 #include "log/access_log.hpp"
+#include "log/repetition.hpp"
 #include "os/clock.hpp"
 #include "os/epoll.hpp"
 #include "os/signals.hpp"
@@ -157,16 +159,10 @@ class EventLoop {
   Duration idle_grace_{};  // of the drain
   std::optional<os::TimePoint> last_accept_complaint_;
   os::TimePoint last_queue_look_;  // at how long a connection had waited to be accepted
-  // What clients can make happen as often as they like.
-  struct Repeated {
-    std::optional<os::TimePoint> last_told = {};
-    std::uint64_t not_told = 0;
-    // Nothing: it is not to be told now. Otherwise how many before it were not.
-    [[nodiscard]] std::optional<std::uint64_t> count(os::TimePoint now, Duration interval);
-  };
-  Repeated failures_;
-  Repeated spool_warnings_;
-  Repeated overdue_;
+  log::Repetition failures_{std::chrono::seconds{1}};
+  // A disk is full for longer than that, and every streamed answer finds it full.
+  log::Repetition spool_warnings_{std::chrono::seconds{10}};
+  log::Repetition overdue_{std::chrono::seconds{1}};
   std::optional<os::TimePoint> housekeeping_due_;
   bool has_served_ = false;  // since the last housekeeping
   static constexpr std::size_t kReadSize = 32U << 10U;

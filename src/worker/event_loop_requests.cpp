@@ -14,9 +14,6 @@
 namespace prong::worker {
 namespace {
 
-constexpr std::chrono::seconds kFailureInterval{1};
-// A disk is full for longer than that, and every streamed answer finds it full.
-constexpr std::chrono::seconds kSpoolInterval{10};
 // Of a request in a line of the log.
 constexpr std::size_t kMostRequestText = 200;
 
@@ -220,11 +217,9 @@ void EventLoop::handle_overdue(Connection& connection) {
   }
   connection.on_overrun();
   settle(connection);
-  const auto before = overdue_.count(now_, kFailureInterval);
-  if (!before) return;
-  log::warn(MessageCode::kAnswerOverdue, "{} was not answered within request_timeout = {}{}",
-            escaped(request, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout),
-            *before > 0 ? fmt::format(" (and {} before it)", *before) : "");
+  if (const auto before = overdue_.count(now_))
+    log::warn(MessageCode::kAnswerOverdue, "{} was not answered within request_timeout = {}{}",
+              escaped(request, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout), *before);
 }
 
 void EventLoop::replace_me(const std::string& reason) {
@@ -254,31 +249,15 @@ void EventLoop::refuse_what_waits() {
   }
 }
 
-// Clients decide how often this happens, so it is told once in a while, with the number of those that were not.
-std::optional<std::uint64_t> EventLoop::Repeated::count(os::TimePoint now, Duration interval) {
-  if (last_told && now - *last_told < interval) {
-    ++not_told;
-    return std::nullopt;
-  }
-  last_told = now;
-  return std::exchange(not_told, 0);
-}
-
 void EventLoop::complain_of_failure(const std::string& failure) {
-  const auto before = failures_.count(now_, kFailureInterval);
-  if (!before) return;
-  if (*before > 0)
-    log::error(MessageCode::kApplicationFailed, "{} failed: {} (and {} before it)", unit_of_work(), failure, *before);
-  else
-    log::error(MessageCode::kApplicationFailed, "{} failed: {}", unit_of_work(), failure);
+  if (const auto before = failures_.count(now_))
+    log::error(MessageCode::kApplicationFailed, "{} failed: {}{}", unit_of_work(), failure, *before);
 }
 
 void EventLoop::complain_of_spool(const std::string& warning) {
-  const auto before = spool_warnings_.count(now_, kSpoolInterval);
-  if (!before) return;
-  log::warn(MessageCode::kAnswerNotSpooled,
-            "a streamed answer is not spooled, so its thread waits for the client: {}{}", warning,
-            *before > 0 ? fmt::format(" (and {} before it)", *before) : "");
+  if (const auto before = spool_warnings_.count(now_))
+    log::warn(MessageCode::kAnswerNotSpooled,
+              "a streamed answer is not spooled, so its thread waits for the client: {}{}", warning, *before);
 }
 
 }  // namespace prong::worker

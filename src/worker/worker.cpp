@@ -135,10 +135,12 @@ int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& p
                                 {.handler = handler, .threads = &shared, .module = load.surroundings.module});
   if (!made) return give_up(ipc::Channel{}, made.error());
   loop = std::move(*made);
-  auto started = threads.start("prongd-io", [&loop, &shared] {
+  auto started = threads.start("prongd-io", [&loop, &shared, &pool] {
     loop->run();
     // What is still busy is stuck: nothing but the end of the process ends it.
-    if (shared.busy() > 0) ::_exit(0);
+    const bool has_stuck_house =
+        pool.request_timeout > Duration::zero() && shared.keeps_house_for(pool.request_timeout);
+    if (shared.busy() > 0 || has_stuck_house) ::_exit(0);
     shared.finish();
   });
   if (!started) return give_up(ipc::Channel{}, started.error());

@@ -3,6 +3,7 @@
 #include <prong/module.hpp>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -50,6 +51,11 @@ void loop_for_ever() {
   }
 }
 
+prong::Timer& late() {
+  static prong::Timer timer;
+  return timer;
+}
+
 [[noreturn]] void terminate_by_noexcept() noexcept {
   throw std::runtime_error("thrown where nothing may be");  // NOLINT: that is what it is for
 }
@@ -71,6 +77,8 @@ const std::unordered_map<std::string_view, void (*)()>& ways() {
       {"overrun", [] { (void)overrun(0); }},
       {"crash", [] { crash(); }},
       {"hang", [] { loop_for_ever(); }},
+      {"hang-timer", [] { late() = prong::after(std::chrono::milliseconds(1), loop_for_ever); }},
+      {"hang-post", [] { prong::post(loop_for_ever); }},
       {"heap", [] { write_past_the_end(); }},
       {"leak", [] { leak(std::size_t{4} << 20U); }},
   };

@@ -112,6 +112,26 @@ def test_elsewhere_a_request_that_loops_gets_504_and_its_worker_is_replaced(sess
                "one of the old workers")
 
 
+@pytest.mark.parametrize("concurrency", MODELS)
+@pytest.mark.parametrize("way", ["hang-timer", "hang-post"])
+def test_a_timer_or_a_posted_function_that_loops_costs_its_worker(session, concurrency, way):
+    daemon, address = start(session, concurrency, request_timeout=f"{int(400 * SCALE)}ms", workers=2)
+    daemon.expect(r"request_timeout|SIGABRT|SIGKILL|killed by signal")
+    before = daemon.workers("misbehave")
+    mark = daemon.log.mark()
+    assert get(address, "/" + way).body == b"ok"
+    line = daemon.wait("a timer or a descriptor of the application of module .*request_timeout", mark).string
+    assert str(path_of("misbehave")) in line, line
+    daemon.wait(r"worker\[\d\] gen=1 pid=\d+: ready", mark)
+    if concurrency == "thread":
+        # The other threads of the worker finish what they have: it leaves by itself, and nothing is cut.
+        daemon.wait(r"worker\[\d\] gen=1 pid=\d+: exited with status 0", mark)
+        assert not daemon.log.find("killed by signal", mark)
+    assert get(address, "/ok").body == b"ok"
+    wait_until(lambda: len(set(before.values()) & set(daemon.workers("misbehave").values())) == 1,
+               "one of the old workers")
+
+
 @pytest.mark.skipif(harness.is_sanitized(), reason="a sanitizer's memory says nothing")
 @pytest.mark.parametrize("concurrency", MODELS)
 def test_a_module_that_leaks_is_retired_at_max_memory_and_costs_no_request(session, concurrency):

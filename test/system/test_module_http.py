@@ -138,8 +138,11 @@ def test_bodies_come_piece_by_piece(session, concurrency):
             answer = post(connection, "/pieces", body)
             assert answer.body == sum_of(body) and int(answer.headers["pieces"]) >= 1
             assert post(connection, "/pieces", body, chunks=7000).body == sum_of(body)
+        empty = post(connection, "/pieces", b"", chunks=7000)
+        assert (empty.body, empty.headers["pieces"]) == (sum_of(b""), "0")
         assert connection.get("/pid").status == 200
     daemon.wait("upload ended after 300000 bytes", count=2)
+    daemon.wait("upload ended after 0 bytes")
 
 
 @pytest.mark.parametrize("concurrency", MODELS)

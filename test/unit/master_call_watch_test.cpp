@@ -25,13 +25,16 @@ config::PoolConfig pool(config::Concurrency concurrency, Duration request_timeou
 }
 
 // The look that finds it stuck, from 1; 0: none of them does.
-int found_at(Duration timeout, Duration apart, const std::vector<std::optional<ipc::ThreadReading>>& readings) {
+int found_at(Duration timeout, Duration apart, const std::vector<std::optional<ipc::ThreadReading>>& readings,
+             config::Concurrency concurrency = config::Concurrency::kEvent) {
+  config::PoolConfig watched = pool(concurrency, timeout);
+  if (concurrency != config::Concurrency::kEvent) watched.app = config::ModuleConfig{};
   std::optional<WatchedCall> seen;
   os::TimePoint now = kBegin;
   int look = 0;
   for (const auto& reading : readings) {
     ++look;
-    seen = watch_call(seen, reading, now);
+    seen = watch_call(seen, reading, watched, now);
     if (is_stuck(seen, timeout, now)) return look;
     now += apart;
   }
@@ -40,7 +43,7 @@ int found_at(Duration timeout, Duration apart, const std::vector<std::optional<i
 
 }  // namespace
 
-TEST_CASE("pools whose applications run on other threads are not looked at, nor those without request_timeout") {
+TEST_CASE("pools whose requests run on other threads are not looked at, nor those without request_timeout") {
   using enum config::Concurrency;
   CHECK(time_between_looks(pool(kEvent, 60s)) == Duration{15s});
   CHECK(time_between_looks(pool(kEvent, 1s)) == Duration{250ms});
@@ -51,6 +54,23 @@ TEST_CASE("pools whose applications run on other threads are not looked at, nor 
   config::PoolConfig program = pool(kEvent, 60s);
   program.app = config::ExecConfig{};
   CHECK(time_between_looks(program) == std::nullopt);
+  config::PoolConfig module = pool(kThread, 60s);
+  module.app = config::ModuleConfig{};
+  CHECK(time_between_looks(module) == Duration{15s});
+}
+
+TEST_CASE("of a module on threads its timers and posted functions are watched, for its requests somebody else is") {
+  using enum config::Concurrency;
+  using enum ipc::ThreadPhase;
+  CHECK(found_at(1s, 500ms, {call(1, kOwn), call(1, kOwn), call(1, kOwn)}, kThread) == 3);
+  CHECK(found_at(1s, 500ms, {call(1, kOwn), call(1, kOwn), call(1, kOwn)}, kProcess) == 3);
+  CHECK(found_at(1s, 500ms, {call(1, kOwn), call(2, kOwn), call(3, kOwn)}, kThread) == 0);
+  for (const ipc::ThreadPhase phase : {kRequest, kBody, kStream})
+    CHECK(found_at(1s, 500ms, {call(1, phase), call(1, phase), call(1, phase)}, kThread) == 0);
+  config::PoolConfig module = pool(kThread, 60s);
+  module.app = config::ModuleConfig{};
+  CHECK(stuck_at(std::nullopt, *call(8, kOwn), module, kBegin) == kBegin + 60s);
+  CHECK(stuck_at(std::nullopt, *call(8, kRequest), module, kBegin) == std::nullopt);
 }
 
 TEST_CASE("a worker is stuck that is found in the same call for request_timeout, whatever it says when it began") {

@@ -9,7 +9,6 @@
 
 #include "base/escape.hpp"
 #include "http/response.hpp"
-#include "log/log.hpp"
 
 // What a source writes into.
 struct prong_body {
@@ -106,7 +105,7 @@ std::string problem_of(const prong_response& head) {
 // The answer without its body. Nothing: it cannot be, which is told in the log.
 std::optional<http::Response> make_head(const prong_exchange& exchange, const prong_response& head) {
   if (const std::string problem = problem_of(head); !problem.empty()) {
-    log::error(MessageCode::kModuleFailed, "{}: {}", exchange.runtime->name(), problem);
+    exchange.runtime->complain_of_answer(problem);
     return std::nullopt;
   }
   http::Response response{.status = static_cast<std::uint16_t>(head.status)};
@@ -248,7 +247,7 @@ prong_exchange* defer(prong_exchange* exchange) {
 void drop(prong_exchange* exchange) {
   if (!exchange->is_deferred) return;
   if (exchange->is_gone) return exchange->runtime->end_deferred(exchange);
-  log::error(MessageCode::kModuleFailed, "{}: an answer that was to come later was dropped", exchange->runtime->name());
+  exchange->runtime->complain_of_answer("an answer that was to come later was dropped");
   (void)give(exchange, http::error_response(kInternalError));
 }
 

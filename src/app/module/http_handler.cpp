@@ -9,7 +9,6 @@
 #include <variant>
 
 #include "base/escape.hpp"
-#include "log/log.hpp"
 
 namespace prong::app::module {
 namespace {
@@ -101,8 +100,9 @@ http::Answer HttpHandler::handle(const http::Request& request) {
   if (request.sink != nullptr)
     // Made by body_use(). NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast)
     return call(request, host, static_cast<ModuleSink*>(request.sink)->upload());
-  if (runtime_->settings().model == Model::kEvent || runtime_->module().body == nullptr || request.body == nullptr ||
-      request.body->size() == 0)
+  const bool has_body = request.body != nullptr &&
+                        (request.body->size() > 0 || request.headers.find("Transfer-Encoding"));  // which may be empty
+  if (runtime_->settings().model == Model::kEvent || runtime_->module().body == nullptr || !has_body)
     return call(request, host, nullptr);
   return call_with_kept_body(request, host);
 }
@@ -127,7 +127,7 @@ http::Answer HttpHandler::call(const http::Request& request, const HostRequest& 
   if (failed && !exchange.was_deferred) throw std::runtime_error(*failed);
   if (exchange.response) return *std::move(exchange.response);
   if (!exchange.was_deferred) throw std::runtime_error("the module returned without an answer");
-  if (failed) log::error(MessageCode::kModuleFailed, "{}: {}", runtime_->name(), escaped(*failed));
+  if (failed) runtime_->complain_of_answer(escaped(*failed));
   if (auto answer = runtime_->take_answer(request.connection)) return *std::move(answer);
   return http::Later{};
 }

@@ -22,7 +22,6 @@ constexpr std::uint64_t kPostedKey = 0;
 constexpr std::size_t kMostReason = 1'000;
 // A timer that is set for longer than that is set for that long: sums of times stay in range.
 constexpr std::chrono::nanoseconds kLongestTimer = std::chrono::hours{24 * 365 * 10};
-constexpr std::chrono::seconds kComplaintInterval{1};
 // Timers that are due at once are run in one go up to so many: one that is always due keeps nobody else waiting.
 constexpr int kMostTimers = 1'000;
 
@@ -70,13 +69,12 @@ void Callback::check() {
   if (const auto failure = take_failure()) throw std::runtime_error(*failure);
 }
 
-Callback::Ending::Ending(const Runtime& runtime, std::string_view what)
+Callback::Ending::Ending(Runtime& runtime, std::string_view what)
     : runtime_(&runtime), what_(what), outer_(take_failure()) {}
 
 Callback::Ending::~Ending() {
   if (const auto failure = std::exchange(failure_of_thread(), std::move(outer_)))
-    log::error(MessageCode::kModuleFailed, "{}: {} failed: {}", runtime_->name(), what_,
-               escaped(*failure, kMostReason, Quotes::kKeep));
+    runtime_->complain_of_callback(what_, *failure);
 }
 
 Runtime::Runtime(Settings settings, Metrics metrics, os::Epoll epoll, os::EventFd posted)
@@ -136,9 +134,7 @@ Result<void> Runtime::start() {
 template <class Function>
 void Runtime::call_beside(std::string_view what, Function function) {
   function();
-  if (const auto failure = Callback::take_failure())
-    log::error(MessageCode::kModuleFailed, "{}: {} failed: {}", name(), what,
-               escaped(*failure, kMostReason, Quotes::kKeep));
+  if (const auto failure = Callback::take_failure()) complain_of_callback(what, *failure);
 }
 
 void Runtime::run_due(os::TimePoint now) {
@@ -227,16 +223,24 @@ void Runtime::stop_watch(std::uint64_t number) {
 }
 
 void Runtime::complain_of_slow_client(const os::SocketAddress& client) {
-  const os::TimePoint now = os::now();
-  if (last_complaint_ && now - *last_complaint_ < kComplaintInterval) {
-    ++complaints_left_out_;
-    return;
-  }
-  last_complaint_ = now;
-  const std::uint64_t left_out = std::exchange(complaints_left_out_, 0);
-  log::warn(MessageCode::kStreamTooSlow,
-            "{}: the client {} did not take what was sent, and was cut at stream.max_output{}", name(),
-            net::to_text(net::IpAddress::of(client)), left_out > 0 ? fmt::format(" (and {} before it)", left_out) : "");
+  const std::lock_guard lock(complaints_mutex_);
+  if (const auto before = slow_clients_.count(os::now()))
+    log::warn(MessageCode::kStreamTooSlow,
+              "{}: the client {} did not take what was sent, and was cut at stream.max_output{}", name(),
+              net::to_text(net::IpAddress::of(client)), *before);
+}
+
+void Runtime::complain_of_answer(std::string_view problem) {
+  const std::lock_guard lock(complaints_mutex_);
+  if (const auto before = wrong_answers_.count(os::now()))
+    log::error(MessageCode::kModuleFailed, "{}: {}{}", name(), problem, *before);
+}
+
+void Runtime::complain_of_callback(std::string_view what, std::string_view failure) {
+  const std::lock_guard lock(complaints_mutex_);
+  if (const auto before = failed_callbacks_.count(os::now()))
+    log::error(MessageCode::kModuleFailed, "{}: {} failed: {}{}", name(), what,
+               escaped(failure, kMostReason, Quotes::kKeep), *before);
 }
 
 std::vector<Runtime::News> Runtime::take_news() {

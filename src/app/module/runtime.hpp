@@ -28,6 +28,7 @@
 #include "app/stream.hpp"
 #include "base/error.hpp"
 #include "http/handler.hpp"
+#include "log/repetition.hpp"
 #include "os/clock.hpp"
 #include "os/epoll.hpp"
 #include "os/event_fd.hpp"
@@ -106,8 +107,13 @@ class Runtime {
   // "module "/srv/hello.so"", for the log.
   [[nodiscard]] std::string name() const;
 
-  // That one did not take what the module has sent; told once in a while.
+  // Log lines that clients can bring about: told once in a while, each of the three kinds. Any thread.
+  // That client did not take what the module has sent.
   void complain_of_slow_client(const os::SocketAddress& client);
+  // An answer that cannot be, or that never was.
+  void complain_of_answer(std::string_view problem);
+  // A callback that is about no request has failed: `what` did. `failure` is the module's text.
+  void complain_of_callback(std::string_view what, std::string_view failure);
   // More is to be sent on that connection. `event`.
   void wake(std::uint64_t connection) { news_.push_back({.connection = connection}); }
   void cut(std::uint64_t connection) { news_.push_back({.connection = connection, .cut = true}); }
@@ -162,8 +168,10 @@ class Runtime {
   std::mutex posted_mutex_;
   std::deque<Posted> posted_;
 
-  std::optional<os::TimePoint> last_complaint_ = {};  // of a slow client
-  std::uint64_t complaints_left_out_ = 0;
+  std::mutex complaints_mutex_;
+  log::Repetition slow_clients_{std::chrono::seconds{1}};
+  log::Repetition wrong_answers_{std::chrono::seconds{1}};
+  log::Repetition failed_callbacks_{std::chrono::seconds{1}};
   std::vector<News> news_;
   std::unordered_map<prong_exchange*, std::unique_ptr<prong_exchange>> deferred_;
   std::unordered_map<std::uint64_t, prong_exchange*> awaited_;  // by connection
@@ -183,13 +191,13 @@ class Callback {
   class Ending {
    public:
     // Both are borrowed.
-    Ending(const Runtime& runtime, std::string_view what);
+    Ending(Runtime& runtime, std::string_view what);
     Ending(const Ending&) = delete;
     Ending& operator=(const Ending&) = delete;
     ~Ending();
 
    private:
-    const Runtime* runtime_;
+    Runtime* runtime_;
     std::string_view what_;
     std::optional<std::string> outer_;  // what the other one had said before
   };
