@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,21 +55,69 @@ class Portions final : public http::BodySource {
   std::size_t at_ = 0;
 };
 
-// An application that does what the path's first letter says: keeps the body, streams, answers later, all in all.
+// Takes a body as it comes: all of it, or (`e`) until it has enough, or (`x`) until it fails.
+class Taker final : public http::BodySink {
+ public:
+  Taker(char way, bool& is_there) : way_(way), is_there_(&is_there) {
+    require(!is_there, "one sink at a time");
+    is_there = true;
+  }
+  Taker(const Taker&) = delete;
+  Taker& operator=(const Taker&) = delete;
+  ~Taker() override { *is_there_ = false; }
+  [[nodiscard]] Wants take(std::string_view bytes) override {
+    require(!bytes.empty(), "a piece is not empty");
+    require(!over_, "nothing comes after it was enough");
+    text_ += bytes;
+    over_ = way_ != 'p' && text_.size() >= kEnough;
+    if (over_ && way_ == 'x') throw std::runtime_error("the sink is full");
+    return over_ ? Wants::kNothing : Wants::kMore;
+  }
+  // How much it has when it was enough depends on the pieces.
+  [[nodiscard]] std::string said() const { return over_ ? "enough" : text_; }
+
+ private:
+  static constexpr std::size_t kEnough = 20;
+  char way_;
+  bool* is_there_;
+  bool over_ = false;
+  std::string text_;
+};
+
+// An application that does what the path's first letter says: keeps the body, takes it as it comes, streams, answers
+// later, all in all.
 class Application final : public http::Handler {
  public:
   [[nodiscard]] http::BodyUse body_use(const http::Request& request) override {
-    return request.path.starts_with("/k") || request.path.starts_with("/l") ? http::BodyUse::kKeep
-                                                                            : http::BodyUse::kDrop;
+    switch (way_of(request)) {
+      case 'k':
+      case 'l':
+        return http::BodyUse::kKeep;
+      case 'p':
+      case 'e':
+      case 'x':
+        return http::BodyUse::kPass;
+      default:
+        return http::BodyUse::kDrop;
+    }
+  }
+  [[nodiscard]] std::unique_ptr<http::BodySink> body_sink(const http::Request& request) override {
+    return std::make_unique<Taker>(way_of(request), has_sink_);
   }
   [[nodiscard]] http::Answer handle(const http::Request& request) override {
     http::Answer answer = echo.handle(request);
     if (request.body != nullptr) echo.seen.back() += ' ' + body_of(*request.body);
+    if (request.sink != nullptr) {
+      const auto& taker = static_cast<const Taker&>(*request.sink);
+      require(taker.said().size() <= kLimits.max_body.bytes, "a body that was taken is in the limit");
+      echo.seen.back() += ' ' + taker.said();
+    }
     if (request.path.starts_with("/s"))
       return http::Response{.body = std::make_unique<Portions>(std::string(request.target) + echo.seen.back())};
     if (request.path.starts_with("/l")) return http::Later{};
     return answer;
   }
+  static char way_of(const http::Request& request) { return request.path.size() > 1 ? request.path[1] : '/'; }
   static std::string body_of(const http::RequestBody& body) {
     std::string text(static_cast<std::size_t>(body.size()), '\0');
     require(body.read(0, text).value_or(0) == text.size(), "a kept body can be read");
@@ -75,6 +125,9 @@ class Application final : public http::Handler {
     return text;
   }
   Echo echo;
+
+ private:
+  bool has_sink_ = false;
 };
 
 // Everything that comes out, answers that are due later being given at once.
