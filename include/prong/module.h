@@ -48,7 +48,7 @@ extern "C" {
 #else
 #include <stdbool.h>
 #endif
-/* An enum of C has no size of its own. NOLINTBEGIN(performance-enum-size) */
+/* NOLINTBEGIN: this is C, and its names are C's */
 
 /* The version of this ABI: raised whenever anything is appended to it. */
 #define PRONG_ABI 1u
@@ -413,7 +413,7 @@ typedef struct prong_module {
 /* The one symbol of a module. */
 PRONG_EXPORT extern const prong_module prong_module_entry;
 
-/* NOLINTEND(performance-enum-size) */
+/* NOLINTEND */
 #ifdef __cplusplus
 }
 #endif

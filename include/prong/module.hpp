@@ -60,6 +60,7 @@ class Error : public std::runtime_error {
 };
 
 // The pool's `concurrency`. May be combined by | for the macros.
+// NOLINTNEXTLINE(performance-enum-size): the bits of the C ABI
 enum class Model : std::uint32_t { kEvent = PRONG_EVENT, kThread = PRONG_THREAD, kProcess = PRONG_PROCESS };
 struct Models {
   std::uint32_t bits = 0;
@@ -698,6 +699,7 @@ class Body {
   prong_body* raw_;
 };
 // What such a body's function says when it has written something, or nothing.
+// NOLINTNEXTLINE(performance-enum-size): the C ABI's
 enum class Next : int {
   kMore = PRONG_BODY_MORE,  // something was written, and there is more
   kWait = PRONG_BODY_WAIT,  // nothing more now: BodyWaker::wake() will be called. In `event` alone
@@ -880,6 +882,7 @@ class Answer {
 class Deferred final : public Answer {
  public:
   explicit Deferred(prong_exchange* exchange) : Answer(exchange) {}
+  // Each takes its own part of it. NOLINTNEXTLINE(bugprone-use-after-move)
   Deferred(Deferred&& other) noexcept : Answer(std::move(other)), gone_(std::exchange(other.gone_, 0)) {}
   Deferred& operator=(Deferred&& other) noexcept {
     if (this != &other) {

@@ -178,8 +178,8 @@ constexpr std::array kMessages{
     Message{.code = kWorkerHung,
             .level = kError,
             .summary = "a worker was ended because it overran a deadline",
-            .cause = "In concurrency `event` its application was in one call for longer than request_timeout, so that "
-                     "nothing else could go on in the worker.",
+            .cause = "Its application was in one call for longer than request_timeout, and nothing else could go on in "
+                     "the worker: any call in concurrency `event`, a timer or a posted function of a module in `process`.",
             .effect = "All connections of that worker are lost, no others. Another worker was started at once.",
             .action = "Look at the request that the line names; `coredumpctl` shows the stack if a core was dumped "
                       "(rlimits.core). What may wait belongs in concurrency `thread` or `process`; if it may take that "

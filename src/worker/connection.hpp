@@ -45,7 +45,7 @@ struct Service {
   log::AccessLog* access_log = nullptr;       // nullptr: the pool has none
   const http::ProxyTrust* proxies = nullptr;  // nullptr: no peer is trusted
   Books books = {};
-  ShownCalls* shown = nullptr;  // of streams whose application runs here
+  ShownCalls* shown = nullptr;  // where calls of the application are shown; nullptr: it does not run here
   // How many bytes a client has to send of a body, and to take of an answer, while one deadline runs. At least 1.
   std::uint64_t body_quota = 1;
   std::uint64_t send_quota = 1;

@@ -334,7 +334,7 @@ void EventLoop::drain(const DrainOrder& order) {
 
 void EventLoop::tell_module_to_drain() {
   if (application_.threads == nullptr) {
-    const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+    const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
     return application_.module->drain();
   }
   application_.module->drain();

@@ -50,7 +50,7 @@ void EventLoop::hear_module() {
     if (module.hear_posted()) application_.threads->want_housekeeping();
     return;
   }
-  const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+  const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
   module.run_ready();
 }
 
@@ -60,7 +60,7 @@ void EventLoop::keep_module() {
   app::module::Runtime& module = *application_.module;
   if (application_.threads != nullptr) return;
   if (module.has_due(now_)) {
-    const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+    const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
     module.run_due(now_);
   }
   if (!module.has_news()) return;
@@ -74,7 +74,7 @@ void EventLoop::take_module_news(app::module::Runtime::News news) {
     const std::string request = connection->session().awaited_request();
     const std::size_t space = request.find(' ');
     if (space != std::string::npos)
-      show_body(*news.answer, *calls_,
+      show_body(*news.answer, *service_.shown,
                 {.method = std::string_view(request).substr(0, space),
                  .target = std::string_view(request).substr(space + 1)});
   }
@@ -132,7 +132,7 @@ void EventLoop::remove(Connection& connection) {
     work_left = connection.work_text();
   connections_.remove(connection);
   if (application_.module != nullptr && application_.threads == nullptr) {
-    const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+    const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
     application_.module->forget(key);
   }
   board_->counters.open_connections.store(connections_.size(), std::memory_order_relaxed);
@@ -212,7 +212,7 @@ void EventLoop::handle_overrun(Connection& connection) {
 void EventLoop::handle_overdue(Connection& connection) {
   const std::string request = connection.work_text();
   if (application_.module != nullptr) {
-    const ShownCall shown{&*calls_, {.phase = ipc::ThreadPhase::kOwn}};
+    const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
     application_.module->forget(connection.key());
   }
   connection.on_overrun();

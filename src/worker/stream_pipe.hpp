@@ -24,7 +24,7 @@ namespace prong::worker {
 class StreamPipe final : public app::StreamPartner {
  public:
   // buffer: bytes that may wait in each direction; at least 1.
-  StreamPipe(std::size_t buffer, app::StreamPeer peer) : buffer_(buffer), peer_(std::move(peer)) {}
+  StreamPipe(std::size_t buffer, const app::StreamPeer& peer) : buffer_(buffer), peer_(peer) {}
 
   // ---- On the application thread
 
