@@ -332,7 +332,7 @@ void EventLoop::drain(const DrainOrder& order) {
   stop_accepting();
 }
 
-void EventLoop::tell_module_to_drain() {
+void EventLoop::tell_module_to_drain() const {
   if (application_.threads == nullptr) {
     const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
     return application_.module->drain();

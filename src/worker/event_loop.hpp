@@ -69,7 +69,7 @@ class EventLoop {
   void obey(ipc::Channel::Received received);
   void read_signals();
   void read_news();
-  void hear_module();
+  void hear_module() const;
   void keep_module();
   void take_module_news(app::module::Runtime::News news);
   void handle_overdue(Connection& connection);
@@ -104,7 +104,7 @@ class EventLoop {
     std::uint64_t serve_backlog = 0;
   };
   void drain(const DrainOrder& order);
-  void tell_module_to_drain();
+  void tell_module_to_drain() const;
   void cut_what_is_over();
   [[nodiscard]] bool is_at_rest(const Connection& connection) const;
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline();

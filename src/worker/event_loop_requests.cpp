@@ -44,7 +44,7 @@ void EventLoop::read_news() {
 }
 
 // In `event` its descriptors and what was posted; elsewhere what was posted goes to an application thread.
-void EventLoop::hear_module() {
+void EventLoop::hear_module() const {
   app::module::Runtime& module = *application_.module;
   if (application_.threads != nullptr) {
     if (module.hear_posted()) application_.threads->want_housekeeping();

@@ -27,6 +27,7 @@ class HostRequest : public prong_request {
   explicit HostRequest(const http::Request& request);
 
   [[nodiscard]] static const HostRequest& of(const prong_request* request) {
+    // Modules get no others. NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast)
     return *static_cast<const HostRequest*>(request);
   }
   [[nodiscard]] const http::Request& request() const { return *request_; }

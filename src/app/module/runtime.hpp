@@ -107,7 +107,7 @@ class Runtime {
   // "module "/srv/hello.so"", for the log.
   [[nodiscard]] std::string name() const;
 
-  // Log lines that clients can bring about: told once in a while, each of the three kinds. Any thread.
+  // Log lines that clients can bring about, so that there are only so many in a second. Any thread.
   // That client did not take what the module has sent.
   void complain_of_slow_client(const os::SocketAddress& client);
   // An answer that cannot be, or that never was.
@@ -170,8 +170,10 @@ class Runtime {
 
   std::mutex complaints_mutex_;
   log::Repetition slow_clients_{std::chrono::seconds{1}};
-  log::Repetition wrong_answers_{std::chrono::seconds{1}};
-  log::Repetition failed_callbacks_{std::chrono::seconds{1}};
+  // Several at once, because each may be about something else.
+  static constexpr int kMostComplaints = 20;
+  log::Repetition wrong_answers_{std::chrono::seconds{1}, kMostComplaints};
+  log::Repetition failed_callbacks_{std::chrono::seconds{1}, kMostComplaints};
   std::vector<News> news_;
   std::unordered_map<prong_exchange*, std::unique_ptr<prong_exchange>> deferred_;
   std::unordered_map<std::uint64_t, prong_exchange*> awaited_;  // by connection
