@@ -19,8 +19,8 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
 BUILDS = ("opt", "sanitize")
 PARTS = ("checks", "unit", "system", "systemd")
-# A runner that takes longer hangs; the slowest one (system tests, sanitizers) needs a third of it on two cores.
-RUNNER_LIMIT_SECONDS = 900
+# A runner that takes longer hangs; the slowest one (system tests, sanitizers) needs half of it on two cores.
+RUNNER_LIMIT_SECONDS = 1500
 CHECKS = ("layering.py", "tree.py", "messages.py", "pages.py", "manuals.py")
 
 SANITIZER_ENVIRONMENT = {

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import harness
 from harness import LIMIT, toml
 from limits import PRONGD, TOP
 from modules import BUILD, EXAMPLES
@@ -15,6 +16,8 @@ from modules import BUILD, EXAMPLES
 # changes any more. Until then it is a copy of include/prong/module.h.
 FIRST_HEADER = "f3f667e26b73f6f685dcb2ef7aaf39453d861ca4d8eb6f0b619f33fcd2badb41"
 WARNINGS = "-Wall -Wextra -Wpedantic -Werror"
+# What a compiler says does not depend on how prongd was built.
+ONCE = pytest.mark.skipif(harness.is_sanitized(), reason="the same for both builds")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,7 @@ def test_a_module_is_built_by_the_line_of_the_documents(installed, tmp_path):
     assert "prong::" not in symbols  # libraries that are built with different versions of the header share nothing of it
 
 
+@ONCE
 @pytest.mark.parametrize("compiler", ["g++ -std=c++17", "g++ -std=c++20 -O2", "clang++-19 -std=c++17",
                                       "clang++-19 -std=c++20"])
 def test_every_example_compiles_without_a_warning(installed, tmp_path, compiler):
@@ -57,6 +61,7 @@ def test_every_example_compiles_without_a_warning(installed, tmp_path, compiler)
               tmp_path)
 
 
+@ONCE
 def test_classes_of_a_module_that_contain_what_the_sdk_gives_bring_no_warning(installed, tmp_path):
     environment, _ = installed
     (tmp_path / "shop.cpp").write_text("""
@@ -80,6 +85,7 @@ PRONG_HTTP_MODULE(shop) {
               environment, tmp_path)
 
 
+@ONCE
 @pytest.mark.parametrize("compiler", ["gcc -std=c99", "gcc -std=c17 -O2", "clang-19 -std=c99"])
 def test_the_c_example_compiles_without_a_warning(installed, tmp_path, compiler):
     if shutil.which(compiler.split()[0]) is None:
