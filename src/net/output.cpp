@@ -70,6 +70,14 @@ void Output::consume(std::uint64_t size) {
 // The vector keeps its first segment, emptied, as the buffer of the next answer: see text().
 void Output::pop() {
   Segment& front = segments_[front_];
+  // Mostly there is one, of memory alone.
+  if (segments_.size() == 1 && !front.is_file && front.borrowed.empty() && front.owner == nullptr &&
+      front.text.capacity() <= kMostKept) {
+    front.text.clear();
+    sent_ = 0;
+    front_ = 1;
+    return;
+  }
   front.file.file.reset();
   front.owner.reset();
   if (front_ > 0) std::string().swap(front.text);

@@ -109,10 +109,13 @@ IoResult receive(int fd, std::span<char> buffer) {
 }
 
 IoResult send(int fd, std::span<const iovec> parts, More more) {
+  const int flags = MSG_NOSIGNAL | (more == More::kYes ? MSG_MORE : 0);
+  // The kernel has less to read then.
+  if (parts.size() == 1) return io_result(::send(fd, parts.front().iov_base, parts.front().iov_len, flags));
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());  // sendmsg(2) does not change it
   message.msg_iovlen = parts.size();
-  return io_result(::sendmsg(fd, &message, MSG_NOSIGNAL | (more == More::kYes ? MSG_MORE : 0)));
+  return io_result(::sendmsg(fd, &message, flags));
 }
 
 IoResult send_file(int socket, int file, std::uint64_t offset, std::size_t count) {

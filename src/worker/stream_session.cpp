@@ -11,9 +11,7 @@ StreamSession::~StreamSession() {
     context_.threads->close(std::move(stream_));
     return;
   }
-  const ShownCall shown{
-      context_.shown,
-      {.phase = ipc::ThreadPhase::kStream, .peer = peer_bytes(net::Endpoint::of(context_.peer.address))}};
+  const ShownCall shown{context_.shown, shown_call()};
   stream_.reset();
 }
 
@@ -51,9 +49,7 @@ void StreamSession::happen(app::StreamEventKind kind, std::string_view bytes) {
 
 app::StreamVerdict StreamSession::run_event(app::StreamEventKind kind, std::string_view bytes) {
   app::StreamReply reply(output_, room());
-  const ShownCall shown{
-      context_.shown,
-      {.phase = ipc::ThreadPhase::kStream, .peer = peer_bytes(net::Endpoint::of(context_.peer.address))}};
+  const ShownCall shown{context_.shown, shown_call()};
   return app::run_event(*context_.handler, kind, context_.peer, stream_, bytes, reply);
 }
 

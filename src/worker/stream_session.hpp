@@ -15,7 +15,9 @@
 
 #include "app/stream.hpp"
 #include "app/stream_event.hpp"
+#include "ipc/thread_cell.hpp"
 #include "net/conversation.hpp"
+#include "net/ip_address.hpp"
 #include "worker/application_threads.hpp"
 #include "worker/shown_call.hpp"
 
@@ -31,7 +33,10 @@ class StreamSession final : public net::Conversation {
     std::size_t buffer = 0;                 // bytes that may wait to be sent before reading stops; at least 1
     app::StreamPeer peer = {};
   };
-  explicit StreamSession(const Context& context) : context_(context) {}
+  explicit StreamSession(const Context& context)
+      : context_(context),
+        shown_peer_(context.shown == nullptr ? ipc::PeerBytes{} : peer_bytes(net::Endpoint::of(context.peer.address))) {
+  }
   StreamSession(const StreamSession&) = delete;
   StreamSession& operator=(const StreamSession&) = delete;
   StreamSession(StreamSession&&) = delete;
@@ -64,7 +69,11 @@ class StreamSession final : public net::Conversation {
   void take_verdict(app::StreamVerdict verdict);
   [[nodiscard]] std::size_t room() const;
 
+  // Of a call of the application for this stream.
+  [[nodiscard]] ipc::Call shown_call() const { return {.phase = ipc::ThreadPhase::kStream, .peer = shown_peer_}; }
+
   Context context_;
+  ipc::PeerBytes shown_peer_;
   std::unique_ptr<app::Stream> stream_ = {};  // nullptr: not opened yet, or with a thread
   app::StreamEventKind last_event_ = app::StreamEventKind::kOpen;
   std::uint64_t sent_before_ = 0;  // the end of output() before that event

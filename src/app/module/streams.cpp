@@ -40,7 +40,7 @@ class Event {
   void finish() {
     flush();
     connection_->room = reply_->room();
-    if (connection_->wants_data) reply_->want_data(*std::exchange(connection_->wants_data, std::nullopt));
+    if (const auto wanted = std::exchange(connection_->wants_data, std::nullopt)) reply_->want_data(*wanted);
     if (connection_->is_cut)
       reply_->cut();
     else if (!connection_->outbox.empty())
