@@ -3,28 +3,13 @@
 #include <cstddef>
 #include <optional>
 
+#include "app/percent.hpp"
+#include "base/characters.hpp"
+
 namespace prong::app {
 namespace {
 
 constexpr std::string_view kWellKnown = ".well-known";
-
-std::optional<unsigned> hex_value(char digit) {
-  if (digit >= '0' && digit <= '9') return static_cast<unsigned>(digit - '0');
-  if (digit >= 'a' && digit <= 'f') return static_cast<unsigned>(digit - 'a') + 10;
-  if (digit >= 'A' && digit <= 'F') return static_cast<unsigned>(digit - 'A') + 10;
-  return std::nullopt;
-}
-
-constexpr std::size_t kEscapeSize = 3;  // "%2F"
-
-// Of a text that begins with an escape; nothing: it is none.
-std::optional<char> decoded_byte(std::string_view text) {
-  if (text.size() < kEscapeSize) return std::nullopt;
-  const std::optional<unsigned> high = hex_value(text[1]);
-  const std::optional<unsigned> low = hex_value(text[2]);
-  if (!high || !low) return std::nullopt;
-  return static_cast<char>(*high * 16 + *low);
-}
 
 // Appends one part, decoded.
 std::expected<void, PathError> decode_part(std::string_view part, std::string& name) {
@@ -32,7 +17,7 @@ std::expected<void, PathError> decode_part(std::string_view part, std::string& n
   for (std::size_t i = 0; i < part.size(); ++i) {
     char byte = part[i];
     if (byte == '%') {
-      const std::optional<char> decoded = decoded_byte(part.substr(i));
+      const std::optional<char> decoded = leading_escape(part.substr(i));
       if (!decoded) return std::unexpected(PathError::kMalformed);
       byte = *decoded;
       i += kEscapeSize - 1;
@@ -60,8 +45,7 @@ bool is_hidden(std::string_view name) {
 
 // RFC 3986 section 3.3: what may stand in a path as it is, but for ':' and the like, which need not be tried.
 bool is_unreserved(char byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '-' ||
-         byte == '.' || byte == '_' || byte == '~';
+  return is_letter(byte) || is_digit(byte) || byte == '-' || byte == '.' || byte == '_' || byte == '~';
 }
 
 }  // namespace
@@ -112,7 +96,7 @@ std::optional<std::size_t> prefix_size(std::string_view path, std::string_view p
       if (path[at++] != wanted) return std::nullopt;
       continue;
     }
-    const std::optional<char> byte = decoded_byte(path.substr(at));
+    const std::optional<char> byte = leading_escape(path.substr(at));
     // An encoded slash is part of a name.
     if (!byte || *byte != wanted || wanted == '/') return std::nullopt;
     at += kEscapeSize;

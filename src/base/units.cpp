@@ -7,6 +7,8 @@
 #include <limits>
 #include <optional>
 
+#include "base/characters.hpp"
+
 namespace prong {
 namespace {
 
@@ -36,13 +38,6 @@ struct Part {
   std::uint64_t value = 0;
   std::string_view unit;
 };
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 // Takes "<digits><letters>" off the front of text; nothing when it does not start with such a part.
 std::optional<Part> take_part(std::string_view& text) {

@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/characters.hpp"
 #include "base/escape.hpp"
 #include "config/check_exec.hpp"
 #include "config/check_module.hpp"
@@ -33,17 +34,6 @@ bool forbids_body(std::uint32_t status) {
   return status == 204 || status == 205 || status == 304;
 }
 
-// RFC 9110 section 5.6.2: what a token may have beside letters and digits.
-constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
-
-bool is_token(std::string_view text) {
-  const auto allowed = [](char byte) {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-           kTokenMarks.contains(byte);
-  };
-  return !text.empty() && std::ranges::all_of(text, allowed);
-}
-
 // The reader has refused control characters.
 bool is_header_value(std::string_view text) {
   return !text.starts_with(' ') && !text.ends_with(' ');
@@ -54,7 +44,6 @@ constexpr std::array<std::string_view, 3> kCodings{"br", "zstd", "gzip"};
 // "404", "5xx".
 bool is_error_status(std::string_view text) {
   if (text.size() != 3 || (text[0] != '4' && text[0] != '5')) return false;
-  const auto is_digit = [](char byte) { return byte >= '0' && byte <= '9'; };
   return text.substr(1) == "xx" || (is_digit(text[1]) && is_digit(text[2]));
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/characters.hpp"
 #include "base/escape.hpp"
 #include "config/value.hpp"
 
@@ -17,13 +18,11 @@ namespace prong::config {
 namespace {
 
 bool is_identifier(std::string_view text) {
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   // What is not ASCII is Python's to judge.
-  const auto is_letter = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80U;
+  const auto allowed = [](char c) {
+    return is_letter(c) || is_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80U;
   };
-  return !text.empty() && !is_digit(text.front()) &&
-         std::ranges::all_of(text, [&](char c) { return is_letter(c) || is_digit(c); });
+  return !text.empty() && !is_digit(text.front()) && std::ranges::all_of(text, allowed);
 }
 
 bool is_dotted_name(std::string_view text) {

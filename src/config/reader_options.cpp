@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/characters.hpp"
 #include "base/escape.hpp"
 #include "config/nesting.hpp"
 #include "config/reader.hpp"
@@ -19,9 +20,7 @@ namespace {
 
 // Of which names are made, and what a bare key of TOML may have.
 bool is_option_key(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  };
+  const auto allowed = [](char c) { return is_letter(c) || is_digit(c) || c == '_' || c == '-'; };
   return !name.empty() && std::ranges::all_of(name, allowed);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/characters.hpp"
 #include "config/member.hpp"
 
 namespace prong::config {
@@ -820,9 +821,7 @@ const Key* Section::find(std::string_view name) const {
 }
 
 bool is_pool_name(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  };
+  const auto allowed = [](char c) { return is_letter(c) || is_digit(c) || c == '_' || c == '-'; };
   return !name.empty() && name.size() <= kLongestPoolName && std::ranges::all_of(name, allowed);
 }
 

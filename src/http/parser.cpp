@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/characters.hpp"
 #include "http/chunk_framing.hpp"
 
 namespace prong::http {
@@ -20,16 +21,6 @@ constexpr std::uint16_t kVersionNotSupported = 505;
 
 // The table of positions stays with an idle connection up to this many fields (16 bytes each): more than browsers send.
 constexpr std::size_t kMostFieldsKept = 32;
-
-bool is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
-}
-
-// RFC 9110 section 5.6.2.
-bool is_token_char(char byte) {
-  return is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-         (byte != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(byte) != std::string_view::npos);
-}
 
 bool is_version(std::string_view text) {
   return text.size() == 3 && is_digit(text[0]) && text[1] == '.' && is_digit(text[2]);
@@ -192,9 +183,9 @@ void Parser::Implementation::judge_unknown_method(std::span<const char> request)
   line.remove_prefix(std::min(line.find_first_not_of("\r\n"), line.size()));
   const std::string_view method = line.substr(0, line.find(' '));
   const std::size_t end = line.find('\n');
-  const bool is_token = !method.empty() && std::ranges::all_of(method, is_token_char);
-  if (is_token && end == std::string_view::npos) return;
-  failure = is_token && is_line_of_request(line.substr(0, end)) ? kNotImplemented : kBadRequest;
+  const bool is_method = is_token(method);
+  if (is_method && end == std::string_view::npos) return;
+  failure = is_method && is_line_of_request(line.substr(0, end)) ? kNotImplemented : kBadRequest;
   state = State::kFailed;
 }
 

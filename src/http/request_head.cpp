@@ -4,6 +4,8 @@
 #include <array>
 #include <optional>
 
+#include "base/characters.hpp"
+
 namespace prong::http {
 namespace {
 
@@ -18,12 +20,6 @@ std::string_view view(std::string_view bytes, Piece piece) {
 
 bool is_space(char byte) {
   return byte == ' ' || byte == '\t';
-}
-bool is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
-}
-bool is_hex(char byte) {
-  return is_digit(byte) || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
 }
 
 // A target in its parts. The host is what stands in an absolute-form.
@@ -46,7 +42,7 @@ constexpr std::array<bool, 256> kNameChars = make_name_chars();
 
 // RFC 3986 section 3.2.2: the characters of a reg-name but for '%', and those of an IPv6 literal.
 bool is_host_char(char byte, bool bracketed) {
-  if (bracketed) return is_hex(byte) || byte == ':' || byte == '.';
+  if (bracketed) return hex_value(byte) || byte == ':' || byte == '.';
   return kNameChars[static_cast<unsigned char>(byte)];
 }
 
@@ -194,7 +190,7 @@ bool is_valid_host(std::string_view host) {
   }
   for (std::size_t i = 0; i < name.size(); ++i) {
     if (is_host_char(name[i], bracketed)) continue;
-    if (bracketed || name[i] != '%' || i + 2 >= name.size() || !is_hex(name[i + 1]) || !is_hex(name[i + 2]))
+    if (bracketed || name[i] != '%' || i + 2 >= name.size() || !hex_value(name[i + 1]) || !hex_value(name[i + 2]))
       return false;
     i += 2;
   }

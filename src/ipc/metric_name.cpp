@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/characters.hpp"
 #include "base/escape.hpp"
 
 namespace prong::ipc {
@@ -13,18 +14,14 @@ namespace {
 
 constexpr std::string_view kDaemonsOwn = "prongd_";
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
 bool is_printable(char c) {
   return c >= ' ' && c <= '~';
 }
 
 // [a-zA-Z_][a-zA-Z0-9_]*
 bool is_name(std::string_view text) {
-  const auto may_follow = [](char c) { return is_letter(c) || (c >= '0' && c <= '9'); };
-  return !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, may_follow);
+  const auto allowed = [](char c) { return is_letter(c) || is_digit(c) || c == '_'; };
+  return !text.empty() && !is_digit(text.front()) && std::ranges::all_of(text, allowed);
 }
 
 // The value that begins behind its quote, which is taken from `rest` with the quote that ends it. Nothing: there is no

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/characters.hpp"
 #include "base/escape.hpp"
 #include "base/join.hpp"
 #include "base/suggest.hpp"
@@ -66,27 +67,8 @@ constexpr std::string_view kCombined =
     R"({client} - - [{time_common}] "{request}" {status} {body_bytes} "{referer}" "{user_agent}")";
 constexpr std::array<std::string_view, 3> kWords{"common", "combined", "json"};
 
-bool is_letter_or_digit(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-// RFC 9110 section 5.6.2.
-bool is_header_name(std::string_view name) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !name.empty() && std::ranges::all_of(name, [&](char c) {
-    return is_letter_or_digit(c) || kMarks.find(c) != std::string_view::npos;
-  });
-}
-
 std::string known_fields() {
   return "the fields are " + joined(kFieldNames);
-}
-
-// The literals of a pattern are not checked for what is in them by the fields around them, so a line may not be ended
-// by one: a control character other than a tab.
-bool is_control(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return (byte < 0x20 && c != '\t') || byte == 0x7F;
 }
 
 using Part = AccessFormat::Part;
@@ -109,7 +91,8 @@ class PatternParser {
  private:
   Result<void> step() {
     const char c = text_[at_];
-    if (is_control(c))
+    // The literals of a pattern are not checked by the fields around them, so a line may not be ended by one.
+    if (has_control({&c, 1}))
       return error_at(at_, fmt::format("the control character \"{}\"", escaped({&c, 1})), "each answer is one line");
     const bool doubled = at_ + 1 < text_.size() && text_[at_ + 1] == c;
     if (c == '{' && !doubled) return read_field();
@@ -138,7 +121,7 @@ class PatternParser {
                                         std::pair{std::string_view{"response:"}, AccessField::kResponse}}) {
       if (!name.starts_with(prefix)) continue;
       const std::string_view header = name.substr(prefix.size());
-      if (!is_header_name(header))
+      if (!is_token(header))
         return error_at(at_, fmt::format("\"{}\" is no name of a header", escaped(header)),
                         fmt::format("for example {{{}X-Request-Id}}", prefix));
       return Part{.field = field, .escape = escape, .text = std::string{header}};
@@ -199,7 +182,7 @@ EscapeSet bare_set(std::span<const Part> parts) {
     const bool is_column = parts[i].field != AccessField::kLiteral && parts[i].escape != Escape::kQuoted;
     if (!is_column || parts[i + 1].field != AccessField::kLiteral) continue;
     const char separator = parts[i + 1].text.front();
-    if (is_letter_or_digit(separator)) continue;
+    if (is_letter(separator) || is_digit(separator)) continue;
     set.add(separator);
     for (const std::string_view pair : kBrackets)
       if (pair[1] == separator) set.add(pair[0]);

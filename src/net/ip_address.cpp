@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "base/characters.hpp"
 #include "net/address.hpp"
 
 namespace prong::net {
@@ -35,8 +36,7 @@ IpAddress of_v6(const in6_addr& raw, std::uint32_t scope) {
 
 bool is_obfuscated_port(std::string_view text) {
   return text.size() > 1 && text.front() == '_' && std::ranges::all_of(text, [](char byte) {
-           return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-                  byte == '.' || byte == '_' || byte == '-';
+           return is_letter(byte) || is_digit(byte) || byte == '.' || byte == '_' || byte == '-';
          });
 }
 

@@ -97,7 +97,7 @@ WRONG = [("status=199", "status 199"), ("status=600", "status 600"), ("status=10
          ("name=no%20name&value=x", "no name of a header"), ("name=&value=x", "no name of a header"),
          ("name=a%0d%0ab&value=x", "no name of a header"), ("name=Content-Length&value=7", "Content-Length"),
          ("name=connection&value=close", "Connection"), ("name=X&value=a%0d%0aEvil:%201", "header"),
-         ("name=X&value=a%00b", "header")]
+         ("name=X&value=a%00b", "header"), ("name=X&value=a%1bb", "control character")]
 
 
 @pytest.mark.parametrize("concurrency", MODELS)

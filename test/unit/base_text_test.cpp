@@ -1,4 +1,4 @@
-// Errors, escaping, names of enums, did-you-mean.
+// Characters, errors, escaping, names of enums, did-you-mean.
 #include <catch2/catch.hpp>
 
 #include <array>
@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/characters.hpp"
 #include "base/enum_text.hpp"
 #include "base/error.hpp"
 #include "base/escape.hpp"
@@ -124,6 +125,31 @@ TEST_CASE("a slip is told from another word") {
   CAPTURE(c.written);
   CHECK(nearest(c.written, kWords) == c.meant);
   CHECK(nearest(std::string(100'000, 'x'), kWords).empty());
+}
+
+TEST_CASE("a byte is told by what it is in ASCII, those above included") {
+  const auto sorted = [](auto belongs) {
+    std::string all;
+    for (int byte = 0; byte < 256; ++byte)
+      if (belongs(static_cast<char>(byte))) all += static_cast<char>(byte);
+    return all;
+  };
+  constexpr auto kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"sv;
+  CHECK(sorted(is_digit) == "0123456789");
+  CHECK(sorted(is_letter) == kLetters);
+  CHECK(sorted([](char byte) { return hex_value(byte).has_value(); }) == "0123456789ABCDEFabcdef");
+  CHECK(hex_value('9') == 9U);
+  CHECK(hex_value('a') == 10U);
+  CHECK(hex_value('F') == 15U);
+  // RFC 9110 section 5.6.2.
+  CHECK(sorted([](char byte) { return is_token({&byte, 1}); }) ==
+        "!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz|~");
+  CHECK_FALSE(is_token(""));
+  CHECK_FALSE(is_token("Content Type"));
+  const std::string controls = sorted([](char byte) { return has_control({&byte, 1}); });
+  CHECK(controls.size() == 32);  // 0x00 to 0x1f but for the tab, and 0x7f
+  CHECK_FALSE(has_control("a\tb\x80\xff"));
+  CHECK(has_control("a\x7f"));
 }
 
 }  // namespace prong

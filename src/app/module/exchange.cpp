@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/characters.hpp"
 #include "base/escape.hpp"
 #include "http/response.hpp"
 
@@ -26,21 +27,6 @@ constexpr std::uint32_t kMostStatus = 599;
 // What the session says itself.
 constexpr std::array<std::string_view, 5> kOwnHeaders{"Date", "Server", "Content-Length", "Transfer-Encoding",
                                                       "Connection"};
-
-int hexadecimal(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
-  return -1;
-}
-
-// RFC 9110 section 5.6.2: a token.
-bool is_token(std::string_view name) {
-  static constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !name.empty() && std::ranges::all_of(name, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || kMarks.contains(c);
-  });
-}
 
 class ModuleSource final : public http::BodySource {
  public:
@@ -93,9 +79,9 @@ std::string problem_of(const prong_response& head) {
   for (std::size_t i = 0; i < head.header_count; ++i) {
     const std::string_view name = to_view(head.headers[i].name);
     if (!is_token(name)) return fmt::format("\"{}\" is no name of a header", escaped(name));
-    // RFC 9110 section 5.5; bytes that end the line could add a header that the module knows nothing of.
-    if (to_view(head.headers[i].value).find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos)
-      return fmt::format("the header {} has a value with a line end or a NUL byte", escaped(name));
+    // Bytes that end the line could add a header that the module knows nothing of.
+    if (has_control(to_view(head.headers[i].value)))
+      return fmt::format("the header {} has a value with a line end or another control character", escaped(name));
     for (const std::string_view own : kOwnHeaders)
       if (http::equals_ignoring_case(name, own)) return fmt::format("the header {} is prongd's own", own);
   }
@@ -150,15 +136,7 @@ int end_if_gone(prong_exchange* exchange, int result) {
 std::string decoded(std::string_view text, Plus plus) {
   std::string result;
   result.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '%' && i + 2 < text.size() && hexadecimal(text[i + 1]) >= 0 && hexadecimal(text[i + 2]) >= 0) {
-      result += static_cast<char>(hexadecimal(text[i + 1]) * 16 + hexadecimal(text[i + 2]));
-      i += 2;
-    } else {
-      result += c == '+' && plus == Plus::kIsSpace ? ' ' : c;
-    }
-  }
+  append_decoded(result, text, plus);
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "app/module/runtime.hpp"
+#include "app/percent.hpp"
 #include "http/handler.hpp"
 #include "prong/module.h"
 
@@ -54,8 +55,7 @@ class HostRequest : public prong_request {
   return {.data = text.data(), .size = text.size()};
 }
 
-// Percent-decoded; an escape that is none stays as it is. `plus_is_space`: of a query.
-enum class Plus : std::uint8_t { kIsPlus, kIsSpace };
+// Percent-decoded.
 [[nodiscard]] std::string decoded(std::string_view text, Plus plus);
 
 }  // namespace prong::app::module

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "app/percent.hpp"
 #include "http/origin.hpp"
 
 namespace prong::app::wsgi {
@@ -36,27 +37,10 @@ class DecimalText {
   std::array<char, 20> digits_{};  // of 2^64
 };
 
-int digit_of(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// What is no escape stays as it is: CGI has no way to refuse it (RFC 3875 section 4.1.5).
 std::string_view decoded(std::string_view path, std::string& scratch) {
   if (!path.contains('%')) return path;
   scratch.clear();
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    const int high = path[i] == '%' && i + 2 < path.size() ? digit_of(path[i + 1]) : -1;
-    const int low = high < 0 ? -1 : digit_of(path[i + 2]);
-    if (low < 0) {
-      scratch += path[i];
-      continue;
-    }
-    scratch += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
+  append_decoded(scratch, path, Plus::kIsPlus);
   return scratch;
 }
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/characters.hpp"
+
 namespace prong::app::wsgi {
 namespace {
 
@@ -20,38 +22,6 @@ Started* started_of(PyObject* self) {
 bool refuse(PyObject* type, const char* text, PyObject* what) {
   PyErr_Format(type, text, what);
   return false;
-}
-
-constexpr std::size_t kBytes = 256;
-using ByteSet = std::array<bool, kBytes>;
-
-// RFC 9110 section 5.6.2.
-constexpr ByteSet kTokenBytes = [] {
-  ByteSet set{};
-  for (const char c : std::string_view{"!#$%&'*+-.^_`|~"}) set[static_cast<unsigned char>(c)] = true;
-  for (unsigned char c = '0'; c <= '9'; ++c) set[c] = true;
-  for (unsigned char c = 'a'; c <= 'z'; ++c) set[c] = set[static_cast<unsigned char>(c - 'a' + 'A')] = true;
-  return set;
-}();
-
-constexpr ByteSet kControlBytes = [] {
-  constexpr unsigned char kDelete = 0x7f;
-  ByteSet set{};
-  for (unsigned char c = 0; c < ' '; ++c) set[c] = c != '\t';
-  set[kDelete] = true;
-  return set;
-}();
-
-bool has(const ByteSet& set, char c) {
-  return set[static_cast<unsigned char>(c)];  // NOLINT(cppcoreguidelines-pro-bounds-constant-array-index)
-}
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return has(kTokenBytes, c); });
-}
-
-bool has_control(std::string_view text) {
-  return std::ranges::any_of(text, [](char c) { return has(kControlBytes, c); });
 }
 
 bool parse_status(PyObject* status, std::uint16_t& code) {
