@@ -65,6 +65,7 @@ enum class MessageCode : std::uint16_t {
   kModuleComplains = 508,
   kAnswerOverdue = 509,
   kStreamTooSlow = 510,
+  kFileCutShort = 511,
   // Listeners
   kBacklogCut = 601,
   kListenerOptionsKept = 602,

@@ -178,8 +178,9 @@ constexpr std::array kMessages{
     Message{.code = kWorkerHung,
             .level = kError,
             .summary = "a worker was ended because it overran a deadline",
-            .cause = "Its application was in one call for longer than request_timeout, and nothing else could go on in "
-                     "the worker: any call in concurrency `event`, a timer or a posted function of a module in `process`.",
+            .cause =
+                "Its application was in one call for longer than request_timeout, and nothing else could go on in "
+                "the worker: any call in concurrency `event`, a timer or a posted function of a module in `process`.",
             .effect = "All connections of that worker are lost, no others. Another worker was started at once.",
             .action = "Look at the request that the line names; `coredumpctl` shows the stack if a core was dumped "
                       "(rlimits.core). What may wait belongs in concurrency `thread` or `process`; if it may take that "
@@ -393,6 +394,15 @@ constexpr std::array kMessages{
         .effect = "That connection was cut with a reset; others are not touched.",
         .action = "Nothing against a single slow client. Raise `stream.max_output`, or let the module heed what "
                   "send() gives back."},
+    Message{.code = kFileCutShort,
+            .level = kWarn,
+            .summary = "a file became shorter while it was sent",
+            .cause = "It was written over in place, or truncated, after its size had been told to the client.",
+            .effect =
+                "The connections that were in the middle of it were cut, which tells their clients that the file is "
+                "not whole.",
+            .action = "Put new files in the place of old ones by install(1) or mv(1): whoever is sent the old one gets "
+                      "it to its end."},
 
     Message{.code = kBacklogCut,
             .level = kWarn,

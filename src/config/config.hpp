@@ -211,9 +211,11 @@ struct ModuleOption {
 };
 
 // A list among the options: so that an empty one differs from none.
+// A list, or a table that is empty: one with entries is nothing but the first part of their names.
 struct ModuleOptionList {
   std::string name = {};
   std::size_t size = 0;
+  bool is_table = false;
   Position position = {};
 };
 

@@ -80,6 +80,8 @@ class OptionsReader {
                fmt::format("write at most {} tables and lists in each other", kMostNestedOptions));
       return "{}";
     }
+    if (table != nullptr && table->empty())
+      options_.lists.push_back({.name = name, .is_table = true, .position = position});
     if (table != nullptr) return read_table(*table, name, depth + 1);
     options_.lists.push_back({.name = name, .size = array->size(), .position = position});
     return read_list(*array, name, depth + 1);

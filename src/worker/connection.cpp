@@ -112,8 +112,12 @@ void Connection::wake() {
   pump();
 }
 
-void Connection::on_hangup() {
-  if (is_stream() && conversation_->is_with_application())
+void Connection::on_hangup(std::uint32_t events) {
+  // The application is not done with this client: what it has sent is still to be read when that is wanted. (A reset
+  // has thrown it away.)
+  const auto* const stream = std::get_if<StreamSession>(&storage_);
+  const bool is_paused = stream != nullptr && stream->is_paused() && (events & EPOLLERR) == 0;
+  if (is_stream() && (conversation_->is_with_application() || is_paused))
     hung_up_ = true;
   else
     over_ = true;
@@ -174,6 +178,7 @@ bool Connection::send_some() {
     result = output.front_is_file() ? send_from_file() : send_memory();
   // The file is shorter than its size was when the answer began: what was promised cannot be kept, and only a cut
   // connection tells the client so.
+  if (result.end && file != nullptr) cut_file_ = os::file_path(file->file->get()).value_or("?");
   if (result.error != 0 || result.end) over_ = true;
   if (over_ || result.would_block) return false;
   output.consume(result.bytes);

@@ -83,8 +83,9 @@ class Connection : public Waiter {
   void on_no_thread();
   // There is input, which waits until wants_read() again.
   void note_early_input() { has_early_input_ = true; }
-  // Neither side can send any more. What a stream's client has sent is still read, once the application is free for it.
-  void on_hangup();
+  // Neither side can send any more, by EPOLLERR or EPOLLHUP. What a stream's client has sent is still read, once the
+  // application is free for it, or wants it.
+  void on_hangup(std::uint32_t events);
   // It has been idle for too long. What has arrived by now is still served; a stream that moves again may go on.
   void on_idle_late(std::span<char> buffer);
   // The deadline of what it waited for has passed. It may go on waiting, for another round of the same time.
@@ -109,6 +110,8 @@ class Connection : public Waiter {
   // Whether it speaks no HTTP.
   [[nodiscard]] bool is_stream() const { return !std::holds_alternative<http::Session>(storage_); }
   [[nodiscard]] net::Conversation& conversation() { return *conversation_; }
+  // The path of a file that became shorter while it was sent, or empty; then forgets it.
+  [[nodiscard]] std::string take_cut_file() { return std::exchange(cut_file_, {}); }
   // The same, of a pool that speaks HTTP.
   [[nodiscard]] http::Session& session() { return std::get<http::Session>(storage_); }
   [[nodiscard]] const http::Session& session() const { return std::get<http::Session>(storage_); }
@@ -137,6 +140,7 @@ class Connection : public Waiter {
   bool lingering_ = false;
   bool over_ = false;
   bool hung_up_ = false;
+  std::string cut_file_ = {};
   std::uint64_t received_ = 0;     // bytes
   std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
   std::uint64_t counted_ = 0;      // of answered()

@@ -28,6 +28,9 @@ constexpr std::uint64_t kFirstListenerKey = 4;
 // How long a client gets to close after the last answer; it decides nothing but when the descriptor is free again.
 constexpr Duration kLingerTime{5'000};
 constexpr Duration kShortestHousekeeping{10};
+// From the end of a drain's grace until a thread that has not returned counts as stuck. Below what the master gives the
+// worker to exit by itself (kExitTime of master/stop_plan).
+constexpr Duration kReturnTime{250};
 // How often streams are looked at while the worker drains, if their grace is short.
 constexpr Duration kShortestSilence{10};
 
@@ -197,8 +200,9 @@ void EventLoop::run() {
 
 bool EventLoop::has_work() const {
   if (!draining_ || connections_.size() > 0 || close_due_) return true;
-  // A client may have left its request, which is finished all the same.
-  const bool over = drain_deadline_ && *drain_deadline_ <= now_;
+  // A client may have left its request, which is finished all the same; and who talks with one that was cut hears of it
+  // and returns.
+  const bool over = drain_deadline_ && *drain_deadline_ + kReturnTime <= now_;
   return !over && application_.threads != nullptr && application_.threads->busy() > watch_.overrun();
 }
 
@@ -243,7 +247,7 @@ void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
     if (connection->wants_read() && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0)
       connection->on_readable(buffer_);
     else if ((events & (EPOLLERR | EPOLLHUP)) != 0)
-      connection->on_hangup();
+      connection->on_hangup(events);
     return settle(*connection);
   }
   if (key == kSignalKey) return read_signals();
@@ -377,11 +381,18 @@ bool EventLoop::is_at_rest(const Connection& connection) const {
   return !connection.is_stream() || now_ - connection.listed_since >= idle_grace_;
 }
 
+std::optional<os::TimePoint> EventLoop::time_of_module() const {
+  if (application_.module == nullptr) return std::nullopt;
+  if (application_.module->has_news()) return now_;
+  const auto due = application_.module->next_due();
+  // A thread has been asked to see to it.
+  return application_.threads != nullptr && due == module_due_ ? std::nullopt : due;
+}
+
 std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() {
   std::optional<os::TimePoint> nearest = acceptor_.next_deadline();
   keep_nearest(nearest, housekeeping_due_);
-  if (application_.module != nullptr && application_.threads == nullptr)
-    keep_nearest(nearest, application_.module->has_news() ? now_ : application_.module->next_due());
+  keep_nearest(nearest, time_of_module());
   keep_nearest(nearest, yield_due_);
   keep_nearest(nearest, close_due_);
   keep_nearest(nearest, watch_.next_deadline());
@@ -391,6 +402,7 @@ std::optional<std::chrono::nanoseconds> EventLoop::time_to_next_deadline() {
   if (draining_) {
     // A deadline that has passed has done its work; idle connections after it are cut in the turn they become idle.
     if (drain_deadline_ > now_) keep_nearest(nearest, drain_deadline_);
+    if (drain_deadline_ && *drain_deadline_ + kReturnTime > now_) keep_nearest(nearest, *drain_deadline_ + kReturnTime);
     if (idle_deadline_ > now_) keep_nearest(nearest, idle_deadline_);
   }
   if (!nearest) return std::nullopt;

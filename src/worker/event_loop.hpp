@@ -97,6 +97,7 @@ class EventLoop {
   void complain_of_full_table();
   void complain_of_failure(const std::string& failure);
   void complain_of_spool(const std::string& warning);
+  void complain_of_cut_file(const std::string& path);
 
   struct DrainOrder {
     Duration grace{};
@@ -108,6 +109,7 @@ class EventLoop {
   void cut_what_is_over();
   [[nodiscard]] bool is_at_rest(const Connection& connection) const;
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_deadline();
+  [[nodiscard]] std::optional<os::TimePoint> time_of_module() const;
   // In lines of the log.
   [[nodiscard]] std::string_view unit_of_work() const {
     return config::runs_streams(pool_->app) ? "a stream" : "a request";
@@ -163,8 +165,10 @@ class EventLoop {
   // A disk is full for longer than that, and every streamed answer finds it full.
   log::Repetition spool_warnings_{std::chrono::seconds{10}};
   log::Repetition overdue_{std::chrono::seconds{1}};
+  log::Repetition cut_files_{std::chrono::seconds{1}};
   std::optional<os::TimePoint> housekeeping_due_;
-  bool has_served_ = false;  // since the last housekeeping
+  std::optional<os::TimePoint> module_due_;  // a thread has been asked to see to the module's timer of then
+  bool has_served_ = false;                  // since the last housekeeping
   static constexpr std::size_t kReadSize = 32U << 10U;
   std::array<char, kReadSize> buffer_{};
   static constexpr std::size_t kFileBufferSize = 64U << 10U;

@@ -43,7 +43,7 @@ void EventLoop::read_news() {
   }
 }
 
-// In `event` its descriptors and what was posted; elsewhere what was posted goes to an application thread.
+// In `event` its descriptors and what was posted; elsewhere an application thread sees to that.
 void EventLoop::hear_module() const {
   app::module::Runtime& module = *application_.module;
   if (application_.threads != nullptr) {
@@ -58,7 +58,12 @@ void EventLoop::hear_module() const {
 // turn, so that connections which wake each other leave time for the rest.
 void EventLoop::keep_module() {
   app::module::Runtime& module = *application_.module;
-  if (application_.threads != nullptr) return;
+  if (application_.threads != nullptr) {
+    // Asked once for each time that is due: until a thread is free, there is nothing to be done here.
+    if (!module.has_due(now_) || module.next_due() == module_due_) return;
+    module_due_ = module.next_due();
+    return application_.threads->want_housekeeping();
+  }
   if (module.has_due(now_)) {
     const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
     module.run_due(now_);
@@ -109,6 +114,7 @@ void EventLoop::settle(Connection& connection) {
     connection.announce_close();
   if (const std::string failure = connection.conversation().take_failure(); !failure.empty())
     complain_of_failure(failure);
+  if (const std::string file = connection.take_cut_file(); !file.empty()) complain_of_cut_file(file);
   connection.update_interest(epoll_);
   const Waiting waiting = connection.waiting();
   if (waiting == Waiting::kNothing) return remove(connection);
@@ -130,11 +136,12 @@ void EventLoop::remove(Connection& connection) {
   std::optional<std::string> work_left;
   if (application_.threads != nullptr && connection.conversation().is_with_application())
     work_left = connection.work_text();
-  connections_.remove(connection);
+  // First, so that what the end of the request ends in the module finds nobody who waits.
   if (application_.module != nullptr && application_.threads == nullptr) {
     const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
     application_.module->forget(key);
   }
+  connections_.remove(connection);
   board_->counters.open_connections.store(connections_.size(), std::memory_order_relaxed);
   // Nobody waits for the answer: what has not begun is left out, what has begun is watched to its end.
   if (work_left && application_.threads->cancel(key) == ApplicationThreads::Cancelled::kRunning)
@@ -210,6 +217,8 @@ void EventLoop::handle_overrun(Connection& connection) {
 
 // In `event`: an answer that was to come later, or more of one that waits, has not come.
 void EventLoop::handle_overdue(Connection& connection) {
+  // What it has been waiting for has come in this very turn.
+  if (application_.module != nullptr && application_.module->has_news_of(connection.key())) return;
   const std::string request = connection.work_text();
   if (application_.module != nullptr) {
     const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
@@ -252,6 +261,12 @@ void EventLoop::refuse_what_waits() {
 void EventLoop::complain_of_failure(const std::string& failure) {
   if (const auto before = failures_.count(now_))
     log::error(MessageCode::kApplicationFailed, "{} failed: {}{}", unit_of_work(), failure, *before);
+}
+
+void EventLoop::complain_of_cut_file(const std::string& path) {
+  if (const auto before = cut_files_.count(now_))
+    log::warn(MessageCode::kFileCutShort, "{} became shorter while it was sent, so its client was cut{}", escaped(path),
+              *before);
 }
 
 void EventLoop::complain_of_spool(const std::string& warning) {

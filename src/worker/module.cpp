@@ -41,7 +41,8 @@ app::module::Settings settings_of(const config::PoolConfig& pool, const config::
   for (const config::ModuleOption& option : module.options.entries)
     settings.options.push_back({.name = option.name, .value = option.value, .place = place_of(option.position)});
   for (const config::ModuleOptionList& list : module.options.lists)
-    settings.lists.push_back({.name = list.name, .size = list.size, .place = place_of(list.position)});
+    settings.lists.push_back(
+        {.name = list.name, .size = list.size, .is_table = list.is_table, .place = place_of(list.position)});
   return settings;
 }
 

@@ -57,6 +57,8 @@ class StreamSession final : public net::Conversation {
   [[nodiscard]] bool wants_read() const override {
     return !working_ && wants_data_ && !input_ended_ && !closing_ && output_.size() < context_.buffer;
   }
+  // The application wants to read later.
+  [[nodiscard]] bool is_paused() const { return !wants_data_ && !input_ended_ && !closing_; }
   [[nodiscard]] net::Phase phase() const override;
   [[nodiscard]] bool finished() const override { return closing_ && !working_; }
   [[nodiscard]] bool lingering() const override { return !input_ended_; }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -148,6 +149,14 @@ int run_threads(const ipc::Inheritance& inheritance, const config::PoolConfig& p
   return 0;
 }
 
+// For what threads of a module's own may still use when the module has been stopped. Reachable, so that nobody takes it
+// for a leak.
+template <class Value>
+const Value& kept_to_the_end(Value value) {
+  static auto& kept = *new std::deque<Value>;
+  return kept.emplace_back(std::move(value));
+}
+
 int run_exec(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, const config::ExecConfig& exec,
              ipc::Channel channel) {
   auto status = run_program(inheritance, pool, exec, channel);
@@ -172,15 +181,17 @@ int serve(const ipc::Inheritance& inheritance, const config::PoolConfig& pool, i
   if (inheritance.control_fd >= 0) master.emplace(os::UniqueFd{inheritance.control_fd});
   Loading load{.loaders = loaders, .surroundings = {.master = master ? &*master : nullptr}};
   const auto* const module_config = std::get_if<config::ModuleConfig>(&pool.app);
-  const auto scoreboard =
+  const auto& scoreboard = kept_to_the_end(
       ipc::Scoreboard::open(os::UniqueFd{inheritance.scoreboard_fd}, pool.application_threads(),
-                            module_config != nullptr ? ipc::RoomForOwnMetrics::kYes : ipc::RoomForOwnMetrics::kNo);
+                            module_config != nullptr ? ipc::RoomForOwnMetrics::kYes : ipc::RoomForOwnMetrics::kNo));
   if (!scoreboard) return give_up(channel, scoreboard.error());
-  std::unique_ptr<app::module::Runtime> module;  // outlives all that runs it, and is stopped on this thread
+  // Outlives all that runs it, and is stopped on this thread.
+  std::unique_ptr<app::module::Runtime, void (*)(app::module::Runtime*)> module{
+      nullptr, [](auto* runtime) { app::module::Runtime::stop(std::unique_ptr<app::module::Runtime>(runtime)); }};
   if (module_config != nullptr && loaders.module != nullptr) {
     auto loaded = loaders.module(pool, *module_config, inheritance, *scoreboard);
     if (!loaded) return give_up(channel, loaded.error());
-    module = std::move(*loaded);
+    module.reset(loaded->release());
     load.surroundings.module = module.get();
   }
   switch (pool.concurrency) {

@@ -1,30 +1,40 @@
 """Modules at the edges of what their headers promise: each is a few lines that are built here."""
 
 import contextlib
+import hashlib
 import os
 import re
 import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from client import Connection
 from harness import SCALE, table, wait_until
+from limits import TOP
+from modules import install
 
-INCLUDE = Path(__file__).resolve().parents[2] / "include"
+INCLUDE = TOP / "include"
+CACHE = TOP / "build/test-modules"
 
 
 def build(session, name, source, language="c++"):
-    """A module of that source, in the test's folder."""
-    file = session.folder / f"{name}.{'c' if language == 'c' else 'cpp'}"
-    file.write_text(source)
+    """A module of that source, in the test's folder. It is compiled once for all tests and builds that have it: what is
+    built of prongd does not matter to it."""
+    compiler = ["gcc", "-std=c11", "-xc"] if language == "c" else ["g++", "-std=c++17", "-xc++"]
+    command = [*compiler, "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
+               "-pthread", f"-I{INCLUDE}", "-"]
+    headers = [path.read_text() for path in sorted(INCLUDE.glob("prong/*.h*"))]
+    known = CACHE / f"{hashlib.sha256(repr([command, source, headers]).encode()).hexdigest()}.so"
+    if not known.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        fresh = session.folder / "fresh.so"
+        subprocess.run([*command, "-o", str(fresh)], input=source, text=True, check=True)
+        install(fresh, known)
     library = session.folder / f"{name}.so"
-    compiler = ["gcc", "-std=c11"] if language == "c" else ["g++", "-std=c++17"]
-    subprocess.run([*compiler, "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-shared", "-fPIC", "-pthread",
-                    "-I", str(INCLUDE), str(file), "-o", str(library)], check=True)
+    install(known, library)
     return library
 
 

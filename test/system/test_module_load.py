@@ -78,7 +78,9 @@ WRONG = [({"greeting": 1}, r'the option "greeting" has to be a string'),
          ({"peers": ["a", 1]}, r'the option "peers\[1\]" has to be a string'),
          ({"greting": "hi"}, r'the module knows no option "greting"; did you mean "greeting"\?'),
          ({"limits": {"mx": 1}}, r'the module knows no option "limits\.mx"; did you mean "limits\.max"\?'),
-         ({"unheard": 1}, r'the module knows no option "unheard"')]
+         ({"unheard": 1}, r'the module knows no option "unheard"'),
+         ({"unheard": {}}, r'the module knows no option "unheard"'),
+         ({"unheard": [{}, {}]}, r'the module knows no option "unheard\[0\]"')]
 
 
 @pytest.mark.parametrize("options, why", WRONG, ids=[str(options) for options, _ in WRONG])

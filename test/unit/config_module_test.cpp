@@ -60,7 +60,8 @@ Texts shown(const ModuleOptions& options) {
   for (const ModuleOption& entry : options.entries)
     texts.push_back(entry.name + " = " + std::visit(Text{}, entry.value) + " at " + to_text(entry.position));
   for (const ModuleOptionList& list : options.lists)
-    texts.push_back(list.name + " has " + std::to_string(list.size) + " at " + to_text(list.position));
+    texts.push_back(list.name + " has " + (list.is_table ? "no entries" : std::to_string(list.size)) + " at " +
+                    to_text(list.position));
   return texts;
 }
 
@@ -117,9 +118,11 @@ off.x = false
                               "off.x = bool false at /srv/t.toml:14:9",
                               "peers has 2 at /srv/t.toml:9:9",
                               "none has 0 at /srv/t.toml:11:8",
+                              "table has no entries at /srv/t.toml:12:9",
                               "backends has 2 at /srv/t.toml:13:12",
                               "backends[0].ports has 2 at /srv/t.toml:13:35",
                               "backends[0].ports[1] has 1 at /srv/t.toml:13:40",
+                              "backends[1] has no entries at /srv/t.toml:13:49",
                           });
   CHECK(options.toml ==
         R"({ z = "hi", limits = { max = 3, low = -0.5 }, on = true, peers = ["a", "b"], none = [], table = {}, )"

@@ -1,6 +1,7 @@
 // A stream's conversation: on the thread that reads and sends, and with application threads.
 #include <catch2/catch.hpp>
 #include <poll.h>
+#include <sys/epoll.h>
 
 #include <atomic>
 #include <chrono>
@@ -496,7 +497,7 @@ TEST_CASE("what a client has sent before it went is still read when the applicat
   pair.send(sent);
   pair.connection->on_readable(pair.buffer);
   pair.client.reset();
-  pair.connection->on_hangup();
+  pair.connection->on_hangup(EPOLLHUP);
   pair.connection->update_interest(*epoll);
   CHECK(pair.connection->waiting() == Waiting::kHandling);
   // The hang-up is not told again while nobody can do anything about it.

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -103,8 +104,8 @@ bool draining(prong_worker* worker) {
 }
 
 int post(prong_worker* worker, void (*run)(void*), void* context) {
-  worker->runtime->post(run, context);
-  return PRONG_OK;
+  if (run == nullptr) return PRONG_INVALID;
+  return worker->runtime->post(run, context) ? PRONG_OK : PRONG_GONE;
 }
 
 // ---- Options
@@ -145,7 +146,10 @@ bool read_duration(prong_text text, std::uint64_t* nanoseconds) {
   const auto parsed = parse_duration(to_view(text));
   if (!parsed) return false;
   constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
-  *nanoseconds = static_cast<std::uint64_t>(parsed->count()) * kNanosecondsPerMillisecond;
+  const auto milliseconds = static_cast<std::uint64_t>(parsed->count());
+  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (milliseconds > kMost / kNanosecondsPerMillisecond) return false;
+  *nanoseconds = milliseconds * kNanosecondsPerMillisecond;
   return true;
 }
 
@@ -170,8 +174,7 @@ Metrics::Name name_of(const prong_metric& metric) {
 template <class Cell>
 Cell* or_complain(const prong_worker& worker, const prong_metric& metric, Result<Cell*> cell) {
   if (cell) return *cell;
-  log::error(MessageCode::kModuleFailed, "{}: the metric \"{}\" cannot be: {}", worker.runtime->name(),
-             escaped(to_view(metric.name)), cell.error().text());
+  worker.runtime->complain_of_metric(to_view(metric.name), cell.error());
   return nullptr;
 }
 
@@ -204,6 +207,7 @@ void observe(prong_histogram* histogram, std::uint64_t nanoseconds) {
 
 std::uint64_t start_timer(prong_worker* worker, std::uint64_t after_ns, std::uint64_t every_ns, void (*fire)(void*),
                           void* context) {
+  if (fire == nullptr) return 0;
   return worker->runtime->start_timer(to_duration(after_ns),
                                       {.fire = fire, .context = context, .every = to_duration(every_ns)});
 }
@@ -314,9 +318,8 @@ std::ptrdiff_t read_body(const prong_request* request, std::uint64_t offset, cha
   const http::RequestBody* const body = HostRequest::of(request).request().body;
   if (body == nullptr) return 0;
   const auto read = body->read(offset, std::span(buffer, size));
-  if (read) return static_cast<std::ptrdiff_t>(*read);
-  Callback::fail(read.error().text());
-  return PRONG_FAILED;
+  if (!read) return PRONG_FAILED;
+  return static_cast<std::ptrdiff_t>(*read);
 }
 
 void on_gone(prong_exchange* exchange, void (*gone)(void*), void* context) {
@@ -339,7 +342,8 @@ Return failed_value() {
     return Return();
 }
 
-// Nothing may be thrown across the ABI: what is thrown here (there is no memory) becomes a failure of the callback.
+// Nothing may be thrown across the ABI: what is thrown here (there is no memory) becomes a failure of the callback, if
+// the function has no way to tell.
 template <auto kFunction>
 struct Border;
 template <class Return, class... Args, Return (*kFunction)(Args...)>
@@ -348,7 +352,8 @@ struct Border<kFunction> {
     try {
       return kFunction(args...);
     } catch (const std::exception& exception) {
-      Callback::fail(exception.what());
+      if constexpr (!std::is_same_v<Return, int> && !std::is_same_v<Return, std::int64_t>)
+        Callback::fail(exception.what());
       return failed_value<Return>();
     }
   }

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
 #include "base/characters.hpp"
 #include "base/escape.hpp"
 #include "http/response.hpp"
+#include "os/file.hpp"
 
 // What a source writes into.
 struct prong_body {
@@ -43,12 +45,15 @@ class ModuleSource final : public http::BodySource {
   }
 
   [[nodiscard]] State read(std::string& into, std::size_t most) override {
+    const std::size_t before = into.size();
     body_.into = &into;
     const int said = source_.read(source_.context, &body_, most);
     body_.into = nullptr;
     Callback::check();
     switch (said) {
       case PRONG_BODY_MORE:
+        if (into.size() == before)
+          throw std::runtime_error("a body's read() said that there is more, and wrote nothing");
         return State::kMore;
       case PRONG_BODY_WAIT:
         if (runtime_->settings().model == Model::kEvent) return State::kWait;
@@ -88,6 +93,16 @@ std::string problem_of(const prong_response& head) {
   return {};
 }
 
+// What is wrong with a part of a file as the body of an answer; empty: nothing.
+std::string problem_of_file(int descriptor, std::uint64_t offset, std::uint64_t length) {
+  const auto info = os::file_info(descriptor);
+  if (!info || info->kind != os::FileKind::kRegular)
+    return fmt::format("the descriptor {} cannot be sent: it is no regular file", descriptor);
+  if (offset > info->size || length > info->size - offset)
+    return fmt::format("{} bytes from {} on cannot be sent: the file has {}", length, offset, info->size);
+  return {};
+}
+
 // The answer without its body. Nothing: it cannot be, which is told in the log.
 std::optional<http::Response> make_head(const prong_exchange& exchange, const prong_response& head) {
   if (const std::string problem = problem_of(head); !problem.empty()) {
@@ -113,15 +128,14 @@ int check_open(const prong_exchange* exchange) {
 }
 
 int give(prong_exchange* exchange, http::Response response) {
-  exchange->is_over = true;
   if (!exchange->is_deferred) {
+    exchange->is_over = true;
     exchange->response = std::move(response);
     return PRONG_OK;
   }
   Runtime& runtime = *exchange->runtime;
-  const std::uint64_t connection = exchange->connection;
+  runtime.answer_later(exchange->connection, std::move(response));  // first: without memory for it nothing has happened
   runtime.end_deferred(exchange);
-  runtime.answer_later(connection, std::move(response));
   return PRONG_OK;
 }
 
@@ -187,7 +201,10 @@ int respond_file(prong_exchange* exchange, const prong_response* head, int descr
                  std::uint64_t length) {
   os::UniqueFd file{descriptor};
   if (const int closed = check_open(exchange); closed != PRONG_OK) return end_if_gone(exchange, closed);
-  if (!file.valid()) return PRONG_INVALID;
+  if (const std::string problem = problem_of_file(file.get(), offset, length); !problem.empty()) {
+    exchange->runtime->complain_of_answer(problem);
+    return PRONG_INVALID;
+  }
   auto made = make_head(*exchange, *head);
   if (!made) return PRONG_INVALID;
   made->body =
@@ -197,7 +214,12 @@ int respond_file(prong_exchange* exchange, const prong_response* head, int descr
 
 int respond_stream(prong_exchange* exchange, const prong_response* head, const prong_source* source) {
   // From here on it is closed, whatever happens.
-  auto owned = std::make_unique<ModuleSource>(*source, *exchange->runtime, exchange->connection);
+  std::unique_ptr<ModuleSource> owned{new (std::nothrow)
+                                          ModuleSource(*source, *exchange->runtime, exchange->connection)};
+  if (owned == nullptr) {
+    if (source->close != nullptr) source->close(source->context);
+    return PRONG_NO_MEMORY;
+  }
   if (source->read == nullptr) return PRONG_INVALID;
   if (const int closed = check_open(exchange); closed != PRONG_OK) return end_if_gone(exchange, closed);
   auto made = make_head(*exchange, *head);

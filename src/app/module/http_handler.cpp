@@ -87,8 +87,10 @@ std::unique_ptr<http::Handler> Runtime::make_handler() {
 http::BodyUse HttpHandler::body_use(const http::Request& request) {
   if (runtime_->module().body == nullptr || runtime_->settings().model != Model::kEvent) return http::BodyUse::kKeep;
   const HostRequest host(request);
-  next_sink_.reset();
-  return ask(*runtime_, host, next_sink_);
+  std::unique_ptr<http::BodySink> sink;  // which ends here if the module fails
+  const http::BodyUse use = ask(*runtime_, host, sink);
+  next_sink_ = std::move(sink);
+  return use;
 }
 
 std::unique_ptr<http::BodySink> HttpHandler::body_sink(const http::Request& /*request*/) {
@@ -138,10 +140,8 @@ http::DescriptorNeeds HttpHandler::descriptor_needs() const {
 }
 
 std::optional<os::TimePoint> HttpHandler::do_housekeeping(os::TimePoint now) {
-  if (runtime_->settings().model == Model::kEvent) return std::nullopt;  // the I/O thread sees to it
-  runtime_->run_due(now);
-  runtime_->run_posted();
-  return runtime_->next_due();
+  if (runtime_->settings().model != Model::kEvent) runtime_->keep_house(now);  // there the I/O thread sees to it
+  return std::nullopt;
 }
 
 }  // namespace prong::app::module

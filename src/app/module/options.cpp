@@ -28,7 +28,7 @@ const Option* Options::find(std::string_view name) {
 const OptionList* Options::find_list(std::string_view name) {
   asked_.emplace(name);
   const auto found = std::ranges::find(settings_->lists, name, &OptionList::name);
-  return found == settings_->lists.end() ? nullptr : &*found;
+  return found == settings_->lists.end() || found->is_table ? nullptr : &*found;
 }
 
 void Options::refuse(std::string_view name, std::string_view why) {
@@ -48,6 +48,14 @@ bool Options::is_known(std::string_view name) const {
   return asked_.contains(std::string(name));
 }
 
+// What has no entries is known also by those that it might have had.
+bool Options::is_known_below(const std::string& name) const {
+  return std::ranges::any_of(asked_, [&](const std::string& asked) {
+    return asked.starts_with(name) &&
+           (asked.size() == name.size() || asked[name.size()] == '.' || asked[name.size()] == '[');
+  });
+}
+
 std::vector<std::string> Options::unknown() const {
   std::vector<std::string> problems;
   const std::vector<std::string_view> known(asked_.begin(), asked_.end());
@@ -59,7 +67,7 @@ std::vector<std::string> Options::unknown() const {
   for (const Option& option : settings_->options)
     if (!is_known(option.name)) complain(option.name, option.place);
   for (const OptionList& list : settings_->lists)
-    if (list.size == 0 && !is_known(list.name)) complain(list.name, list.place);
+    if (list.size == 0 && !is_known_below(list.name)) complain(list.name, list.place);
   return problems;
 }
 

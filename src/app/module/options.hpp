@@ -29,6 +29,7 @@ class Options {
 
  private:
   [[nodiscard]] bool is_known(std::string_view name) const;
+  [[nodiscard]] bool is_known_below(const std::string& name) const;
 
   const Settings* settings_;
   std::unordered_set<std::string> asked_;

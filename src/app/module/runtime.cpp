@@ -22,8 +22,9 @@ constexpr std::uint64_t kPostedKey = 0;
 constexpr std::size_t kMostReason = 1'000;
 // A timer that is set for longer than that is set for that long: sums of times stay in range.
 constexpr std::chrono::nanoseconds kLongestTimer = std::chrono::hours{24 * 365 * 10};
-// Timers that are due at once are run in one go up to so many: one that is always due keeps nobody else waiting.
-constexpr int kMostTimers = 1'000;
+// Of callbacks that are due at once: so long they have their turn, then it is that of requests and clients. Each of
+// them is a call of its own only as long as that is short beside any request_timeout.
+constexpr std::chrono::milliseconds kTurn{5};
 
 std::uint32_t to_epoll(std::uint32_t events) {
   std::uint32_t wanted = 0;
@@ -92,12 +93,33 @@ Result<std::unique_ptr<Runtime>> Runtime::create(Settings settings, Metrics metr
   if (auto added = epoll->add(posted->fd(), EPOLLIN, kPostedKey); !added) return failure(std::move(added.error()));
   std::unique_ptr<Runtime> runtime{
       new Runtime{std::move(settings), std::move(metrics), std::move(*epoll), std::move(*posted)}};
-  if (auto started = runtime->start(); !started) return failure(std::move(started.error()));
+  if (auto started = runtime->start(); !started) {
+    stop(std::move(runtime));  // it may have begun threads
+    return failure(std::move(started.error()));
+  }
   return runtime;
 }
 
-Runtime::~Runtime() {
-  news_.clear();  // answers that nobody gets: the module hears of the end of their bodies before it is stopped
+Runtime::~Runtime() = default;
+
+void Runtime::stop(std::unique_ptr<Runtime> runtime) {
+  if (runtime == nullptr) return;
+  runtime->stop();
+  // Never destroyed: see the declaration. Reachable, so that nobody takes it for a leak.
+  static auto& stopped = *new std::vector<std::unique_ptr<Runtime>>;
+  stopped.push_back(std::move(runtime));
+}
+
+void Runtime::stop() {
+  {
+    const std::lock_guard lock(posted_mutex_);
+    is_over_ = true;
+    posted_.clear();
+  }
+  draining_.store(true, std::memory_order_relaxed);
+  // Answers that nobody gets: the module hears of the end of their bodies before it is stopped, and may then answer
+  // others.
+  while (!news_.empty()) std::exchange(news_, {}).clear();
   if (!started_ || module_.stop == nullptr) return;
   module_.stop(state_);
   if (const auto failure = Callback::take_failure())
@@ -138,52 +160,99 @@ void Runtime::call_beside(std::string_view what, Function function) {
 }
 
 void Runtime::run_due(os::TimePoint now) {
-  for (int i = 0; i < kMostTimers; ++i) {
+  run_timers(now, os::now() + kTurn);
+}
+
+void Runtime::run_timers(os::TimePoint now, os::TimePoint end) {
+  do {
     const auto timer = timers_.take_due(now);
     if (!timer) return;
     call_beside("a timer", [&] { timer->fire(timer->context); });
-  }
+  } while (os::now() < end);
 }
 
 void Runtime::run_ready() {
-  std::array<epoll_event, 64> buffer{};
-  const auto events = epoll_.wait(buffer, std::chrono::nanoseconds::zero());
-  if (!events) return;
-  for (const epoll_event& event : *events) {
-    if (event.data.u64 == kPostedKey) {
-      run_posted();
+  const os::TimePoint end = os::now() + kTurn;
+  if (heard_.empty()) {
+    std::array<epoll_event, 64> buffer{};
+    const auto events = epoll_.wait(buffer, std::chrono::nanoseconds::zero());
+    if (!events) return;
+    for (const epoll_event& event : *events) heard_.emplace_back(event.data.u64, from_epoll(event.events));
+  }
+  do {
+    if (heard_.empty()) return;
+    const auto [number, what] = heard_.front();
+    heard_.pop_front();
+    if (number == kPostedKey) {
+      run_posted(end);
       continue;
     }
     // One callback may have taken out what another one was to hear.
-    const auto found = watches_.find(event.data.u64);
+    const auto found = watches_.find(number);
     if (found == watches_.end()) continue;
     const Watch watch = found->second;
-    call_beside("a descriptor's function", [&] { watch.ready(watch.context, from_epoll(event.events)); });
-  }
+    call_beside("a descriptor's function", [&] { watch.ready(watch.context, what); });
+  } while (os::now() < end);
+  // What is left is ready in the next turn too: its descriptors have not been touched.
 }
 
-void Runtime::run_posted() {
+// Those that are there, and not those that come meanwhile.
+void Runtime::run_posted(os::TimePoint end) {
   (void)posted_event_.take();  // before the functions, so that what comes later is heard again
-  std::deque<Posted> posted;
+  std::size_t left = 0;
   {
     const std::lock_guard lock(posted_mutex_);
-    posted.swap(posted_);
+    left = posted_.size();
   }
-  for (const Posted& each : posted) call_beside("a posted function", [&] { each.run(each.context); });
+  for (; left > 0; --left) {
+    const auto posted = take_posted();
+    if (!posted) return;
+    call_beside("a posted function", [&] { posted->run(posted->context); });
+    if (os::now() >= end) break;
+  }
+  if (left > 1) posted_event_.signal();
 }
 
-void Runtime::post(void (*run)(void* context), void* context) {
+std::optional<Posted> Runtime::take_posted() {
+  const std::lock_guard lock(posted_mutex_);
+  if (posted_.empty()) return std::nullopt;
+  const Posted posted = posted_.front();
+  posted_.pop_front();
+  return posted;
+}
+
+void Runtime::keep_house(os::TimePoint now) {
+  {
+    const std::unique_lock lock(house_mutex_, std::try_to_lock);
+    // Whoever is at it looks again when it is done.
+    if (!lock.owns_lock()) return;
+    const os::TimePoint end = now + kTurn;
+    run_posted(end);
+    run_timers(now, end);
+  }
+  bool has_posted = false;
   {
     const std::lock_guard lock(posted_mutex_);
+    has_posted = !posted_.empty();
+  }
+  // Some other thread may be free for it.
+  if (has_posted || has_due(os::now())) posted_event_.signal();
+}
+
+bool Runtime::post(void (*run)(void* context), void* context) {
+  {
+    const std::lock_guard lock(posted_mutex_);
+    if (is_over_) return false;
     posted_.push_back({.run = run, .context = context});
   }
   posted_event_.signal();
+  return true;
 }
 
 void Runtime::drain() {
   if (draining_.exchange(true) || module_.drain == nullptr) return;
   if (settings_.model == Model::kEvent) return call_beside("its drain()", [this] { module_.drain(state_); });
-  post(
+  (void)post(  // it is not over while it drains
       [](void* context) {
         const auto& runtime = *static_cast<Runtime*>(context);
         runtime.module_.drain(runtime.state_);
@@ -197,7 +266,7 @@ std::uint64_t Runtime::start_timer(std::chrono::nanoseconds after, const Timers:
   bounded.every = std::min(bounded.every, kLongestTimer);
   const os::TimePoint due = os::now() + std::min(after, kLongestTimer);
   const std::uint64_t number = timers_.start(due, bounded);
-  // Application threads that sleep have not reckoned with it.
+  // The I/O thread has not reckoned with it.
   if (settings_.model != Model::kEvent && (!next || due < *next)) posted_event_.signal();
   return number;
 }
@@ -243,8 +312,19 @@ void Runtime::complain_of_callback(std::string_view what, std::string_view failu
                escaped(failure, kMostReason, Quotes::kKeep), *before);
 }
 
+void Runtime::complain_of_metric(std::string_view metric, const Error& why) {
+  const std::lock_guard lock(complaints_mutex_);
+  if (const auto before = wrong_metrics_.count(os::now()))
+    log::error(MessageCode::kModuleFailed, "{}: the metric \"{}\" cannot be: {}{}", name(), escaped(metric), why.text(),
+               *before);
+}
+
 std::vector<Runtime::News> Runtime::take_news() {
   return std::exchange(news_, {});
+}
+
+bool Runtime::has_news_of(std::uint64_t connection) const {
+  return std::ranges::find(news_, connection, &News::connection) != news_.end();
 }
 
 prong_exchange* Runtime::defer(std::uint64_t connection) {
@@ -278,6 +358,7 @@ std::optional<http::Response> Runtime::take_answer(std::uint64_t connection) {
 }
 
 void Runtime::forget(std::uint64_t connection) {
+  (void)take_answer(connection);  // which would be taken for that of the next request
   const auto found = awaited_.find(connection);
   if (found == awaited_.end()) return;
   prong_exchange* const exchange = found->second;

@@ -2,8 +2,13 @@
 // functions that its own threads have posted, answers that come later).
 //
 // Where its callbacks run is the worker's business. In `event` the I/O thread calls run_due() in every turn and
-// run_ready() when fd() is readable, and takes what came of it with take_news(). In `thread` and `process` application
-// threads call run_due() and run_posted() between two requests.
+// run_ready() when fd() is readable, and takes what came of it with take_news(). In `thread` and `process` an
+// application thread calls keep_house() between two requests, when one of them is due or posted, which the I/O thread
+// finds out. What a module does of its own is done one after the other there too, so that timers and posted functions
+// never meet themselves.
+//
+// Callbacks that are due at once take turns with everything else the worker does: each of these functions runs some for
+// a few milliseconds, and leaves the rest for its next call.
 //
 // A callback that fails says so with fail(), since nothing may be thrown across the C ABI; here that becomes an
 // exception again (Callback), and goes the way of every application's.
@@ -20,6 +25,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "app/module/options.hpp"
@@ -46,6 +52,12 @@ struct prong_worker {
 
 namespace prong::app::module {
 
+// A function that is to be called as a callback of its own.
+struct Posted {
+  void (*run)(void* context) = nullptr;
+  void* context = nullptr;
+};
+
 class Runtime {
  public:
   // Loads the library and starts the module, on the worker's main thread. Blocks as long as the module's start() does.
@@ -53,8 +65,10 @@ class Runtime {
   [[nodiscard]] static Result<std::unique_ptr<Runtime>> create(Settings settings, Metrics metrics);
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
-  // Stops the module, if it was started: on the main thread, when no callback can come any more.
   ~Runtime();
+  // Stops the module: on the main thread, when no callback can come any more. Threads that it has started itself may
+  // still post and ask, so that it stays until the end of the process, which gives it back to the kernel.
+  static void stop(std::unique_ptr<Runtime> runtime);
 
   // A handler of requests: one for each application thread. Borrows this.
   [[nodiscard]] std::unique_ptr<http::Handler> make_handler();
@@ -71,14 +85,15 @@ class Runtime {
     const auto next = timers_.next();
     return next && *next <= now;
   }
-  // Timers. A failure is told in the log.
+  // `event`: timers. A failure is told in the log.
   void run_due(os::TimePoint now);
-  // `event`: descriptors and posted functions; those that are there, and not those that come meanwhile.
+  // `event`: descriptors and posted functions.
   void run_ready();
-  // Elsewhere: whether something was posted; forgets it. On the I/O thread, which then has an application thread call
-  // run_posted().
+  // Elsewhere: whether an application thread is to call keep_house() because something was posted, or was left over;
+  // forgets it. On the I/O thread.
   [[nodiscard]] bool hear_posted() { return posted_event_.take(); }
-  void run_posted();
+  // Timers and posted functions, on an application thread. Does nothing while another one is at it.
+  void keep_house(os::TimePoint now);
 
   // ---- `event`: what a callback did for a connection that it was not about
 
@@ -89,6 +104,8 @@ class Runtime {
   };
   [[nodiscard]] bool has_news() const { return !news_.empty(); }
   [[nodiscard]] std::vector<News> take_news();
+  // Whether something of that connection is in the next take_news().
+  [[nodiscard]] bool has_news_of(std::uint64_t connection) const;
   // Nobody waits for the answer of that connection any more, if one is to come.
   void forget(std::uint64_t connection);
 
@@ -114,6 +131,8 @@ class Runtime {
   void complain_of_answer(std::string_view problem);
   // A callback that is about no request has failed: `what` did. `failure` is the module's text.
   void complain_of_callback(std::string_view what, std::string_view failure);
+  // A metric that cannot be.
+  void complain_of_metric(std::string_view metric, const Error& why);
   // More is to be sent on that connection. `event`.
   void wake(std::uint64_t connection) { news_.push_back({.connection = connection}); }
   void cut(std::uint64_t connection) { news_.push_back({.connection = connection, .cut = true}); }
@@ -131,22 +150,22 @@ class Runtime {
   [[nodiscard]] std::uint64_t watch(int descriptor, std::uint32_t events, Ready ready, void* context);
   [[nodiscard]] bool change_watch(std::uint64_t number, std::uint32_t events);
   void stop_watch(std::uint64_t number);
-  // Any thread.
-  void post(void (*run)(void* context), void* context);
+  // Any thread. False: the worker has come to its end, and it will not run.
+  [[nodiscard]] bool post(void (*run)(void* context), void* context);
 
  private:
   Runtime(Settings settings, Metrics metrics, os::Epoll epoll, os::EventFd posted);
   [[nodiscard]] Result<void> start();
+  void stop();
   template <class Function>
   void call_beside(std::string_view what, Function function);
+  void run_posted(os::TimePoint end);
+  void run_timers(os::TimePoint now, os::TimePoint end);
+  [[nodiscard]] std::optional<Posted> take_posted();
 
   struct Watch {
     int descriptor = -1;
     Ready ready = nullptr;
-    void* context = nullptr;
-  };
-  struct Posted {
-    void (*run)(void* context) = nullptr;
     void* context = nullptr;
   };
 
@@ -164,9 +183,12 @@ class Runtime {
   os::EventFd posted_event_;
   std::uint64_t last_watch_ = 0;
   std::unordered_map<std::uint64_t, Watch> watches_;
+  std::deque<std::pair<std::uint64_t, std::uint32_t>> heard_;  // watches that are ready, and how; not yet called
 
+  std::mutex house_mutex_;  // held by the application thread that keeps the house
   std::mutex posted_mutex_;
   std::deque<Posted> posted_;
+  bool is_over_ = false;  // under posted_mutex_ too: nothing is posted any more
 
   std::mutex complaints_mutex_;
   log::Repetition slow_clients_{std::chrono::seconds{1}};
@@ -174,6 +196,7 @@ class Runtime {
   static constexpr int kMostComplaints = 20;
   log::Repetition wrong_answers_{std::chrono::seconds{1}, kMostComplaints};
   log::Repetition failed_callbacks_{std::chrono::seconds{1}, kMostComplaints};
+  log::Repetition wrong_metrics_{std::chrono::seconds{1}, kMostComplaints};
   std::vector<News> news_;
   std::unordered_map<prong_exchange*, std::unique_ptr<prong_exchange>> deferred_;
   std::unordered_map<std::uint64_t, prong_exchange*> awaited_;  // by connection

@@ -31,9 +31,11 @@ struct Option {
   std::variant<bool, std::int64_t, double, std::string> value = {};
   Place place = {};
 };
+// A list, or a table that is empty: one with entries is nothing but the first part of their names.
 struct OptionList {
   std::string name = {};
   std::size_t size = 0;
+  bool is_table = false;
   Place place = {};
 };
 

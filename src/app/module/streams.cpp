@@ -163,9 +163,8 @@ void Streams::converse(StreamPartner& partner) {
 }
 
 std::optional<os::TimePoint> Streams::do_housekeeping(os::TimePoint now) {
-  runtime_->run_due(now);
-  runtime_->run_posted();
-  return runtime_->next_due();
+  runtime_->keep_house(now);
+  return std::nullopt;
 }
 
 void connection_peer(prong_connection* connection, prong_address* address) {
