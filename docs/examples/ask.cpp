@@ -10,6 +10,7 @@
 #include <cctype>
 #include <chrono>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <optional>
 #include <stdexcept>
@@ -18,8 +19,8 @@
 
 namespace {
 
-constexpr std::size_t kLongestLine = 200;  // so that no nesting of parentheses can overrun the stack
-constexpr auto kPatience = std::chrono::minutes{5};
+constexpr std::size_t kLongestLine = 200;            // so that no nesting of parentheses can overrun the stack
+constexpr auto kPatience = std::chrono::minutes{2};  // less than stream.idle_timeout, which ends it without a word
 
 // Lines of a client.
 class Lines {
@@ -29,8 +30,7 @@ class Lines {
   // The next one; nothing: there is none any more, and `why` says why.
   std::optional<std::string> next() {
     std::size_t end = 0;
-    while ((end = unread_.find('\n')) == std::string::npos) {
-      if (unread_.size() > kLongestLine) return std::nullopt;
+    while ((end = unread_.find('\n')) == std::string::npos && unread_.size() <= kLongestLine) {
       // Between two questions the worker may end; in the middle of one the client gets its answer first.
       const auto got = unread_.empty() ? connection_.read_or_drain(buffer_.data(), buffer_.size(), kPatience)
                                        : connection_.read(buffer_.data(), buffer_.size(), kPatience);
@@ -38,6 +38,7 @@ class Lines {
       if (!got) return std::nullopt;
       unread_.append(got.bytes);
     }
+    if (end > kLongestLine) return std::nullopt;  // or it has no end
     std::string line = unread_.substr(0, end);
     unread_.erase(0, end + 1);
     if (!line.empty() && line.back() == '\r') line.pop_back();

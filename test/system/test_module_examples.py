@@ -244,7 +244,7 @@ def test_ask_calculates_for_several_clients_at_once(session, concurrency):
         one.send("2 * (3 + 4) - -1\n(1\n1 +\n1 / 8 x\n\n")
         assert one.rest() == ('> = 15\n> ? a parenthesis is not closed\n> ? a number is missing\n'
                               '> ? "x" is not understood\n> goodbye\n')
-        two.send("(" * 300)
+        two.send("(" * 250 + "\n")
         assert two.rest() == "> that line is too long\n"
 
 

@@ -2,20 +2,22 @@
 
 import hashlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 
 import pytest
 
 import harness
-from harness import LIMIT, toml
+from harness import LIMIT, is_gone, toml, wait_until
 from limits import PRONGD, TOP
 from modules import BUILD, EXAMPLES
 
 # Of the header of ABI 1, which modules were built against (test/modules/abi/module-1.h): from the release with it on it never
 # changes any more. Until then it is a copy of include/prong/module.h.
-FIRST_HEADER = "f3f667e26b73f6f685dcb2ef7aaf39453d861ca4d8eb6f0b619f33fcd2badb41"
-WARNINGS = "-Wall -Wextra -Wpedantic -Werror"
+FIRST_HEADER = "bad4ae621141ea6d7b4cc311e735e1c2101f160d9b3cc9dfb81252b6cffa387f"
+WARNINGS = "-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
 # What a compiler says does not depend on how prongd was built.
 ONCE = pytest.mark.skipif(harness.is_sanitized(), reason="the same for both builds")
 
@@ -86,6 +88,74 @@ PRONG_HTTP_MODULE(shop) {
 
 
 @ONCE
+@pytest.mark.parametrize("place", ["namespace company::prong {", "namespace {"])
+def test_a_module_is_found_in_whatever_namespace_it_stands(installed, tmp_path, place):
+    """And although the rest of the library is hidden."""
+    environment, _ = installed
+    (tmp_path / "shop.cpp").write_text(f"""
+#include <prong/module.hpp>
+{place}
+PRONG_HTTP_MODULE(shop, ::prong::Model::kThread) {{
+  ::prong::on_request([](const ::prong::Request&, ::prong::Response& response) {{ response.text(200, "open"); }});
+}}
+}}
+""")
+    for compiler in filter(shutil.which, ("g++", "clang++-19")):
+        shell(f"{compiler} -std=c++17 {WARNINGS} -shared -fPIC -fvisibility=hidden $(pkg-config --cflags prong) shop.cpp "
+              "-o shop.so", environment, tmp_path)
+        assert " prong_module_entry\n" in shell("nm -D --defined-only shop.so", environment, tmp_path)
+
+
+@ONCE
+@pytest.mark.parametrize("flags, line, complaint", [
+    ("-fno-exceptions", "", "prong/module.hpp needs exceptions"),
+    ("", "void keep(const prong::Request& request) { prong::Request copy = request; }", "deleted"),
+    ("", "void begin() { prong::on_request([](int) {}); }", "the function cannot be called with what prongd gives it")])
+def test_what_cannot_be_is_refused_by_the_compiler_in_plain_words(installed, tmp_path, flags, line, complaint):
+    environment, _ = installed
+    (tmp_path / "shop.cpp").write_text(f"#include <prong/module.hpp>\n{line}\n")
+    for compiler in filter(shutil.which, ("g++", "clang++-19")):
+        done = subprocess.run(f"{compiler} -std=c++17 {flags} -fsyntax-only $(pkg-config --cflags prong) shop.cpp",
+                              shell=True, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode != 0 and complaint in done.stderr, done.stderr
+
+
+# What stands around the pieces of code in the guide.
+BEFORE_SNIPPETS = """
+#include <prong/module.hpp>
+#include <thread>
+namespace {
+[[maybe_unused]] std::string thumbnail(const std::string& picture) { return picture; }
+}  // namespace
+"""
+
+
+def module_of_snippet(code):
+    if "PRONG_" in code.replace("PRONG_READABLE", ""):
+        return code
+    outside, _, inside = code.rpartition("}  // namespace\n")
+    if "response." in inside and "prong::Response&" not in inside:
+        inside = f"prong::on_request([](const prong::Request&, prong::Response& response) {{\n{inside}\n}});"
+    return f"""{BEFORE_SNIPPETS}{outside}{"}" if outside else ""}
+PRONG_HTTP_MODULE(snippet) {{
+  [[maybe_unused]] const auto begin = std::chrono::steady_clock::now();
+{inside}
+}}
+"""
+
+
+@ONCE
+def test_every_piece_of_code_in_the_guide_compiles(installed, tmp_path):
+    environment, _ = installed
+    snippets = re.findall(r"^```cpp\n(.*?)^```", (TOP / "docs/modules.md").read_text(), re.M | re.S)
+    assert len(snippets) > 5
+    for snippet in snippets:
+        (tmp_path / "snippet.cpp").write_text(module_of_snippet(snippet))
+        shell("g++ -std=c++17 -Wall -Wextra -Werror -Wno-unused-variable -fsyntax-only $(pkg-config --cflags prong) "
+              "snippet.cpp", environment, tmp_path)
+
+
+@ONCE
 @pytest.mark.parametrize("compiler", ["gcc -std=c99", "gcc -std=c17 -O2", "clang-19 -std=c99"])
 def test_the_c_example_compiles_without_a_warning(installed, tmp_path, compiler):
     if shutil.which(compiler.split()[0]) is None:
@@ -121,6 +191,30 @@ def test_the_template_builds_and_its_test_passes(session, installed):
     daemon = session.start(text.replace('"build/greeter.so"', toml(folder / "build/greeter.so")))
     answer = shell("curl -s 'http://{}:{}/?name=you'".format(*daemon.address("greeter")), environment, folder)
     assert answer == "hello you\n"
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143), (None, 1)])
+def test_the_templates_test_ends_its_prongd_whatever_ends_it(session, number, status):
+    """None: prongd is not ready in time."""
+    tools = session.folder / "tools"
+    tools.mkdir()
+    for name, text in {"prongd": f"echo $$ >{session.folder}/pid.new; mv {session.folder}/pid.new {session.folder}/pid\n"
+                                 "exec tail -f /dev/null",
+                       "sleep": "exit 0" if number is None else "exec /bin/sleep 0.01"}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    folder = session.folder / "temporary"
+    folder.mkdir()
+    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "PRONGD": "prongd", "TMPDIR": str(folder)}
+    with subprocess.Popen([TOP / "conf/module-template/test/answers.sh", EXAMPLES / "hello.so"], env=environment,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as answers:
+        wait_until((session.folder / "pid").exists, "its prongd")
+        pid = int((session.folder / "pid").read_text())
+        if number is not None:
+            answers.send_signal(number)
+        assert answers.wait(LIMIT) == status
+    assert is_gone(pid)
+    assert not list(folder.iterdir())
 
 
 def test_a_module_is_served_by_one_option(session):

@@ -19,7 +19,8 @@ PRONG_HTTP_MODULE(greeter) {
   prong::info("greeting with \"" + greeter->greeting + "\"");
 
   prong::on_request([greeter](const prong::Request& request, prong::Response& response) {
-    if (request.method() != "GET" && request.method() != "HEAD") return response.text(405, "only GET\n");
+    if (request.method() != "GET" && request.method() != "HEAD")
+      return response.header("Allow", "GET, HEAD").text(405, "only GET\n");
     greeter->greeted.add();
     response.text(200, greeter->greeting + " " + std::string(request.query("name").value_or("world")) + "\n");
   });

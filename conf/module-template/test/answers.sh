@@ -6,12 +6,18 @@ folder=$(mktemp -d)
 master=
 finish() {
   status=$?
-  [ -z "$master" ] || { kill "$master" && wait "$master" || status=1; }
+  trap '' HUP INT TERM
+  if [ -n "$master" ]; then
+    { kill "$master" && wait "$master"; } || [ "$status" -ne 0 ] || status=1
+  fi
   [ "$status" -eq 0 ] || cat "$folder/log" >&2
   rm -rf "$folder"
   exit "$status"
 }
 trap finish EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 cat >"$folder/prongd.toml" <<TOML
 [log]
@@ -25,7 +31,8 @@ RUNTIME_DIRECTORY=$folder "${PRONGD:-prongd}" --config "$folder/prongd.toml" 2>"
 master=$!
 tries=0
 until grep -q 'ready: generation 1' "$folder/log"; do
-  kill -0 "$master" && [ "$tries" -lt 300 ] || { master=; exit 1; }
+  kill -0 "$master" || { master=; exit 1; }
+  [ "$tries" -lt 300 ] || { echo "prongd was not ready in time" >&2; exit 1; }
   tries=$((tries + 1))
   sleep 0.1
 done
@@ -35,7 +42,7 @@ address=$(sed -n 's/.*listening on \([^ ]*\) for pool greeter.*/\1/p' "$folder/l
 expect() {
   wanted=$1
   shift
-  got=$(curl --silent --show-error "$@")
+  got=$(curl --silent --show-error --max-time 20 "$@")
   [ "$got" = "$wanted" ] || { echo "wanted: $wanted, got: $got" >&2; exit 1; }
 }
 expect "good day world" "http://$address/"
