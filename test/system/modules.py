@@ -92,7 +92,8 @@ class Lines:
     def line(self):
         while b"\n" not in self._data:
             part = self.socket.recv(1 << 16)
-            assert part, f"the connection ended in the middle of a line: {self._data!r}"
+            if not part:
+                raise Cut(f"the connection ended in the middle of a line: {self._data!r}")
             self._data += part
         line, _, self._data = self._data.partition(b"\n")
         return line.decode()
@@ -100,13 +101,14 @@ class Lines:
     def lines(self, number):
         return [self.line() for _ in range(number)]
 
-    def until(self, mark):
-        """Everything up to the mark, and with it: for a prompt, which ends no line."""
-        while mark not in self._data:
+    def until(self, *marks):
+        """Everything up to one of the marks, and with it: for a prompt, which ends no line."""
+        while not (found := [mark for mark in marks if mark in self._data]):
             part = self.socket.recv(1 << 16)
-            assert part, f"the connection ended before {mark}: {self._data!r}"
+            if not part:
+                raise Cut(f"the connection ended before {marks}: {self._data!r}")
             self._data += part
-        text, _, self._data = self._data.partition(mark)
+        text, mark, self._data = self._data.partition(min(found, key=self._data.index))
         return (text + mark).decode()
 
     def read(self, size):
@@ -114,7 +116,8 @@ class Lines:
         self._data = self._data[size:]
         while missing > 0:
             part = self.socket.recv(missing)
-            assert part, f"the connection ended with {missing} of {size} bytes missing"
+            if not part:
+                raise Cut(f"the connection ended with {missing} of {size} bytes missing")
             parts.append(part)
             missing -= len(part)
         return b"".join(parts).decode()
