@@ -184,6 +184,7 @@ void Runtime::run_ready() {
     const auto [number, what] = heard_.front();
     heard_.pop_front();
     if (number == kPostedKey) {
+      (void)posted_event_.take();  // before the functions, so that what comes later is heard again
       run_posted(end);
       continue;
     }
@@ -198,7 +199,6 @@ void Runtime::run_ready() {
 
 // Those that are there, and not those that come meanwhile.
 void Runtime::run_posted(os::TimePoint end) {
-  (void)posted_event_.take();  // before the functions, so that what comes later is heard again
   std::size_t left = 0;
   {
     const std::lock_guard lock(posted_mutex_);
@@ -222,6 +222,7 @@ std::optional<Posted> Runtime::take_posted() {
 }
 
 void Runtime::keep_house(os::TimePoint now) {
+  if (!has_posted() && !has_due(now)) return;
   {
     const std::unique_lock lock(house_mutex_, std::try_to_lock);
     // Whoever is at it looks again when it is done.
@@ -230,13 +231,13 @@ void Runtime::keep_house(os::TimePoint now) {
     run_posted(end);
     run_timers(now, end);
   }
-  bool has_posted = false;
-  {
-    const std::lock_guard lock(posted_mutex_);
-    has_posted = !posted_.empty();
-  }
-  // Some other thread may be free for it.
-  if (has_posted || has_due(os::now())) posted_event_.signal();
+  // Some other thread may be free for what is left.
+  if (has_posted() || has_due(os::now())) posted_event_.signal();
+}
+
+bool Runtime::has_posted() {
+  const std::lock_guard lock(posted_mutex_);
+  return !posted_.empty();
 }
 
 bool Runtime::post(void (*run)(void* context), void* context) {

@@ -162,6 +162,7 @@ class Runtime {
   void run_posted(os::TimePoint end);
   void run_timers(os::TimePoint now, os::TimePoint end);
   [[nodiscard]] std::optional<Posted> take_posted();
+  [[nodiscard]] bool has_posted();
 
   struct Watch {
     int descriptor = -1;
