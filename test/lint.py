@@ -1,10 +1,13 @@
 """The checks of `./dev lint`: layout, clang-tidy over every C++ file, syntax of the scripts, generated pages in step.
 
-clang-tidy takes ten seconds a file, so a file that was clean is not read again until something that it includes, its
-compile command, a .clang-tidy or clang-tidy itself changes (build/lint remembers the digests).
+clang-tidy takes ten seconds a file, so a file that was clean is not read again, in whatever checkout, until something that
+it includes, its compile command, a .clang-tidy or clang-tidy itself changes (the digests are remembered in the cache folder).
+
+`deep` adds the path-sensitive analysis (clang-analyzer-*), which takes as long as all the rest.
 """
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -12,13 +15,15 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = TOP / "build" / "opt"
-CLEAN = TOP / "build" / "lint"
+CLEAN = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "prongd" / "lint"
+REMEMBERED_SECONDS = 60 * 24 * 3600
 CLANG_TIDY = "clang-tidy-19"
 CLANG_FORMAT = "clang-format-19"
-CPP_FOLDERS = ("src", "include", "test")
+CPP_FOLDERS = ("src", "include", "test", "docs", "conf")
 CPP_SUFFIXES = (".cpp", ".hpp", ".h")
 SHELL_SCRIPTS = ("dev", ".ci/run")
 # A single file that takes longer has sent clang-tidy into a loop.
@@ -50,28 +55,31 @@ def cpp_files() -> list[dict]:
     return sorted(ours, key=lambda each: -each["path"].stat().st_size)
 
 
-def digest(entry: dict, tool: str) -> str:
-    """Of everything that decides what clang-tidy says about this file; empty when it cannot be had."""
+def digest(entry: dict, tool: list[str]) -> str:
+    """Of everything that decides what clang-tidy says about this file, and nothing of where the checkout lies; empty when it
+    cannot be had."""
     # The compile command with -E -C for -c: the whole text, comments (NOLINT) included.
     words = shlex.split(entry["command"])
     for option in ("-o", "-MQ", "-MF"):
         if option in words:
             del words[words.index(option):words.index(option) + 2]
     kept = [word for word in words if word not in ("ccache", "-c", "-MD")]
-    text = subprocess.run([*kept, "-E", "-C"], cwd=entry["directory"], capture_output=True, check=False)
+    text = subprocess.run([*kept, "-E", "-C", "-fno-working-directory"], cwd=entry["directory"], capture_output=True,
+                          check=False)
     if text.returncode != 0:
         return ""
     configs = b"".join(path.read_bytes() for path in sorted(TOP.rglob(".clang-tidy")))
-    return hashlib.sha256(b"\0".join([tool.encode(), configs, entry["command"].encode(), text.stdout])).hexdigest()
+    return hashlib.sha256(b"\0".join([*map(str.encode, tool), configs, entry["command"].encode(), text.stdout])).hexdigest()
 
 
-def check_file(entry: dict, tool: str) -> str:
+def check_file(entry: dict, version: str, options: list[str]) -> str:
     """What clang-tidy found, or nothing."""
-    key = digest(entry, tool)
+    key = digest(entry, [version, *options])
     if key and (CLEAN / key).exists():
+        (CLEAN / key).touch()
         return ""
     try:
-        done = subprocess.run([CLANG_TIDY, "-p", str(BUILD), "--quiet", str(entry["path"])], cwd=TOP,
+        done = subprocess.run([CLANG_TIDY, "-p", str(BUILD), "--quiet", *options, str(entry["path"])], cwd=TOP,
                               capture_output=True, text=True, errors="replace", check=False,
                               timeout=FILE_LIMIT_SECONDS)
     except subprocess.TimeoutExpired:
@@ -83,12 +91,21 @@ def check_file(entry: dict, tool: str) -> str:
     return (done.stdout or done.stderr).replace(f"{TOP}/", "")
 
 
-def check_tidy() -> bool:
+def forget_old_digests() -> None:
+    for path in CLEAN.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another lint forgets too
+            if path.stat().st_mtime < time.time() - REMEMBERED_SECONDS:
+                path.unlink()
+
+
+def check_tidy(is_deep: bool) -> bool:
     CLEAN.mkdir(parents=True, exist_ok=True)
-    tool = output([CLANG_TIDY, "--version"])[1]
+    forget_old_digests()
+    version = output([CLANG_TIDY, "--version"])[1]
+    options = [] if is_deep else ["--checks=-clang-analyzer-*"]
     clean = True
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for text in pool.map(lambda entry: check_file(entry, tool), cpp_files()):
+        for text in pool.map(lambda entry: check_file(entry, version, options), cpp_files()):
             print(text, end="", flush=True)
             clean = clean and not text
     return clean
@@ -116,9 +133,12 @@ def check_pages() -> bool:
 
 
 def main() -> int:
+    is_deep = sys.argv[1:] == ["deep"]
+    if sys.argv[1:] and not is_deep:
+        raise SystemExit("usage: ./dev lint [deep]")
     failed = []
     for name, check in (("layout", check_format), ("scripts", check_scripts), ("pages", check_pages),
-                        ("clang-tidy", check_tidy)):
+                        ("clang-tidy", lambda: check_tidy(is_deep))):
         print(f"== {name}", flush=True)
         if not check():
             failed.append(name)

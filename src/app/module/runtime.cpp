@@ -177,22 +177,23 @@ void Runtime::run_ready() {
     std::array<epoll_event, 64> buffer{};
     const auto events = epoll_.wait(buffer, std::chrono::nanoseconds::zero());
     if (!events) return;
-    for (const epoll_event& event : *events) heard_.emplace_back(event.data.u64, from_epoll(event.events));
+    for (const epoll_event& event : *events)
+      heard_.push_back({.watch = event.data.u64, .what = from_epoll(event.events)});
   }
   do {
     if (heard_.empty()) return;
-    const auto [number, what] = heard_.front();
+    const Heard heard = heard_.front();
     heard_.pop_front();
-    if (number == kPostedKey) {
+    if (heard.watch == kPostedKey) {
       (void)posted_event_.take();  // before the functions, so that what comes later is heard again
       run_posted(end);
       continue;
     }
     // One callback may have taken out what another one was to hear.
-    const auto found = watches_.find(number);
+    const auto found = watches_.find(heard.watch);
     if (found == watches_.end()) continue;
     const Watch watch = found->second;
-    call_beside("a descriptor's function", [&] { watch.ready(watch.context, what); });
+    call_beside("a descriptor's function", [&] { watch.ready(watch.context, heard.what); });
   } while (os::now() < end);
   // What is left is ready in the next turn too: its descriptors have not been touched.
 }

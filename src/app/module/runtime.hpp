@@ -25,7 +25,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "app/module/options.hpp"
@@ -184,7 +183,11 @@ class Runtime {
   os::EventFd posted_event_;
   std::uint64_t last_watch_ = 0;
   std::unordered_map<std::uint64_t, Watch> watches_;
-  std::deque<std::pair<std::uint64_t, std::uint32_t>> heard_;  // watches that are ready, and how; not yet called
+  struct Heard {
+    std::uint64_t watch = 0;  // its number
+    std::uint32_t what = 0;
+  };
+  std::deque<Heard> heard_;  // what is ready and has not been called
 
   std::mutex house_mutex_;  // held by the application thread that keeps the house
   std::mutex posted_mutex_;
