@@ -73,6 +73,7 @@ WRONG = [({"greeting": 1}, r'the option "greeting" has to be a string'),
          ({"ratio": "half"}, r'the option "ratio" has to be a number'),
          ({"patience": "soon"}, r'the option "patience" has to be a duration, such as .*30s.* or .*250ms'),
          ({"patience": 30}, r'the option "patience" has to be a duration'),
+         ({"patience": "300000d"}, r'the option "patience" has to be a duration'),  # more than 63 bits of nanoseconds
          ({"room": "big"}, r'the option "room" has to be a size, such as .*64KiB'),
          ({"peers": "a"}, r'the option "peers" has to be a list of strings'),
          ({"peers": ["a", 1]}, r'the option "peers\[1\]" has to be a string'),

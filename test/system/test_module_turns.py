@@ -87,6 +87,46 @@ def test_a_client_that_leaves_ends_an_upload_that_holds_its_answer_without_a_com
     assert body_of(address, "/") == "fine"
 
 
+FAILS_AT_THE_HEAD = r"""
+#include <prong/module.h>
+static const prong_api* prong;
+static prong_worker* the_worker;
+static int start(const prong_api* api, prong_worker* worker, void** state) {
+  (void)state;
+  prong = api;
+  the_worker = worker;
+  return PRONG_OK;
+}
+static int body(void* state, const prong_request* request, void** upload) {
+  (void)state, (void)request;
+  *upload = &the_worker;
+  prong->fail(the_worker, prong_string("no upload today"));
+  return PRONG_BODY_PIECES;
+}
+static void end_upload(void* state, void* upload) {
+  (void)state, (void)upload;
+  prong->log(the_worker, PRONG_INFO, prong_string("upload ends"));
+}
+static void request(void* state, const prong_request* request, prong_exchange* exchange, void* upload) {
+  prong_response response = {.size = sizeof response, .status = 200, .body = prong_string("fine")};
+  (void)state, (void)request, (void)upload;
+  prong->respond(exchange, &response);
+}
+PRONG_EXPORT const prong_module prong_module_entry = {.size = sizeof(prong_module), .abi = PRONG_ABI, .name = "edge",
+    .start = start, .body = body, .end_upload = end_upload, .request = request};
+"""
+
+
+@pytest.mark.parametrize("concurrency", MODELS)
+def test_an_upload_whose_beginning_has_failed_ends_with_its_request(session, concurrency):
+    daemon, address = start(session, FAILS_AT_THE_HEAD, concurrency, language="c")
+    daemon.expect("no upload today")
+    with Connection(address) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+        assert client.response().status == 500
+    daemon.wait("upload ends")
+
+
 # -------------------------------------------------------------------------------------------------------- its own callbacks
 
 BURST = """
