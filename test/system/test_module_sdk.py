@@ -207,7 +207,9 @@ def test_the_templates_test_ends_its_prongd_whatever_ends_it(session, number, st
     folder.mkdir()
     environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "PRONGD": "prongd", "TMPDIR": str(folder)}
     with subprocess.Popen([TOP / "conf/module-template/test/answers.sh", EXAMPLES / "hello.so"], env=environment,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as answers:
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          # Who runs these tests may ignore it (nohup), and no shell can trap what was ignored before.
+                          preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)) as answers:
         wait_until((session.folder / "pid").exists, "its prongd")
         pid = int((session.folder / "pid").read_text())
         if number is not None:
