@@ -210,8 +210,8 @@ struct ModuleOption {
   Position position = {};
 };
 
-// A list among the options: so that an empty one differs from none.
-// A list, or a table that is empty: one with entries is nothing but the first part of their names.
+// A list among the options, so that an empty one differs from none; or a table that is empty: one with entries is
+// nothing but the first part of their names.
 struct ModuleOptionList {
   std::string name = {};
   std::size_t size = 0;
