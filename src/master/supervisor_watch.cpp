@@ -41,10 +41,11 @@ void Supervisor::look_at_call(const Place& place, os::TimePoint now) {
   std::size_t stuck = 0;
   std::string calls;
   for (std::size_t i = 0; i < threads.size(); ++i) {
-    slot.calls[i] = watch_call(slot.calls[i], threads[i], pool, now);
-    if (!threads[i] || !is_stuck(slot.calls[i], pool.request_timeout, now)) continue;
+    const std::optional<ipc::ThreadReading>& thread = threads[i];
+    slot.calls[i] = watch_call(slot.calls[i], thread, pool, now);
+    if (!thread || !is_stuck(slot.calls[i], pool.request_timeout, now)) continue;
     ++stuck;
-    calls += fmt::format("{}{}", calls.empty() ? "" : ", ", call_text(*threads[i], module_of(*place.pool), now));
+    calls += fmt::format("{}{}", calls.empty() ? "" : ", ", call_text(*thread, module_of(*place.pool), now));
   }
   if (stuck == 0) return;
   const std::string timeout = to_text(pool.request_timeout);
