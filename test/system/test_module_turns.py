@@ -167,6 +167,45 @@ def test_many_short_callbacks_are_not_taken_for_one_that_hangs_and_clients_are_s
     assert daemon.workers("edge") == before
 
 
+NO_END = """
+#include <prong/module.hpp>
+#include <atomic>
+#include <thread>
+static std::atomic<int> ticks{0};
+static std::atomic<int> posts{0};
+static void again() {
+  std::this_thread::sleep_for(std::chrono::milliseconds{HELD});
+  ++posts;
+  prong::post(again);
+}
+static prong::Timer slow;
+static prong::Timer tick;
+PRONG_HTTP_MODULE(edge) {
+  slow = prong::every(std::chrono::milliseconds{1}, [] { std::this_thread::sleep_for(std::chrono::milliseconds{HELD}); });
+  tick = prong::every(std::chrono::milliseconds{2}, [] { ++ticks; });
+  for (int i = 0; i < 3; ++i) prong::post(again);
+  prong::on_request([](const prong::Request&, prong::Response& response) {
+    response.text(200, std::to_string(ticks.load()) + " " + std::to_string(posts.load()));
+  });
+}
+"""
+
+
+@pytest.mark.parametrize("concurrency", MODELS)
+def test_functions_that_post_themselves_again_and_a_timer_that_is_always_due_starve_nobody(session, concurrency):
+    source = NO_END.replace("HELD", "8")  # more than a turn has
+    _, address = start(session, source, concurrency, **({"threads": 2} if concurrency == "thread" else {}))
+    seen = []
+
+    def both_went_on():
+        ticks, posts = map(int, body_of(address, "/").split())
+        seen.append((ticks, posts))
+        return ticks >= seen[0][0] + 20 and posts >= seen[0][1] + 20
+
+    wait_until(both_went_on, lambda: f"timers and posted functions to go on: {seen[-1]}")
+    assert len(seen) > 5
+
+
 IN_ORDER = """
 #include <prong/module.hpp>
 #include <atomic>
