@@ -196,18 +196,41 @@ def context_switches(pid):
     return int(status(pid)["voluntary_ctxt_switches"])
 
 
-def tcp_rows():
-    """(local port, remote port, state, inode) of each TCP socket, v4 and v6."""
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(FileNotFoundError):
-            for line in Path(table).read_text().splitlines()[1:]:
-                fields = line.split()
-                yield (int(fields[1].rpartition(":")[2], 16), int(fields[2].rpartition(":")[2], 16), fields[3],
-                       int(fields[9]))
+TCP_LISTEN = 10  # states of TCP, linux/net/tcp_states.h
+# Established or half closed: ESTABLISHED, FIN_WAIT1, _2, CLOSE_WAIT, LAST_ACK, CLOSING.
+TCP_CONNECTED = (1, 4, 5, 8, 9, 11)
+
+
+def tcp_sockets(states, family=socket.AF_INET):
+    """(local port, remote port, inode) of each TCP socket in one of the states.
+
+    Asked by sock_diag(7): /proc/net/tcp lists every TIME_WAIT of a load test.
+    """
+    # struct inet_diag_req_v2, of which a dump heeds the states; NLM_F_REQUEST | NLM_F_DUMP
+    wanted = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, sum(1 << state for state in states)) + bytes(48)
+    found = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as asker:  # NETLINK_SOCK_DIAG
+        asker.sendall(struct.pack("=IHHII", 16 + len(wanted), 20, 0x301, 0, 0) + wanted)
+        while True:
+            answer = memoryview(asker.recv(1 << 20))
+            while answer:
+                length, kind = struct.unpack_from("=IH", answer)
+                if kind != 20:  # NLMSG_DONE, or an error
+                    return found
+                # struct inet_diag_msg: idiag_sport, idiag_dport, ..., idiag_inode
+                local, remote = struct.unpack_from("!HH", answer, 16 + 4)
+                found.append((local, remote, struct.unpack_from("=I", answer, 16 + 4 + 48 + 16)[0]))
+                answer = answer[length + 3 & ~3:]
+
+
+def listening_sockets():
+    """{inode: port} of all that listen on TCP."""
+    return {inode: local for family in (socket.AF_INET, socket.AF_INET6)
+            for local, _, inode in tcp_sockets([TCP_LISTEN], family)}
 
 
 def listening_ports():
-    return {local for local, _, state, _ in tcp_rows() if state == "0A"}
+    return set(listening_sockets().values())
 
 
 def unix_names():
@@ -219,7 +242,7 @@ def unix_names():
 def tcp_inode(local, remote, family=socket.AF_INET):
     """The inode of the TCP socket with those two (host, port), or 0 when no process holds it yet.
 
-    Asked by sock_diag(7), which looks one socket up: /proc/net/tcp lists every TIME_WAIT of a load test.
+    Asked by sock_diag(7), which looks one socket up.
     """
     hosts = [socket.inet_pton(family, host).ljust(16, b"\0") for host, _ in (local, remote)]
     wanted = struct.pack("!HH16s16sIII", local[1], remote[1], *hosts, 0, 0xffffffff, 0xffffffff)
@@ -235,23 +258,7 @@ def tcp_inode(local, remote, family=socket.AF_INET):
 
 def tcp_clients_of(pid, port):
     """The ports of the clients whose connections to the local port a process holds, established or half closed."""
-    states = sum(1 << number for number in (1, 4, 5, 8, 9, 11))  # ESTABLISHED, FIN_WAIT1, _2, CLOSE_WAIT, LAST_ACK, CLOSING
-    # struct inet_diag_req_v2, of which a dump heeds the states; NLM_F_REQUEST | NLM_F_DUMP
-    wanted = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, states) + bytes(48)
-    client_ports = {}
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as asker:  # NETLINK_SOCK_DIAG
-        asker.sendall(struct.pack("=IHHII", 16 + len(wanted), 20, 0x301, 0, 0) + wanted)
-        ended = False
-        while not ended:
-            answer = memoryview(asker.recv(1 << 20))
-            while answer and not ended:
-                length, kind = struct.unpack_from("=IH", answer)
-                ended = kind != 20  # NLMSG_DONE, or an error
-                if not ended:
-                    local, remote = struct.unpack_from("!HH", answer, 16 + 4)
-                    if local == port:
-                        client_ports[struct.unpack_from("=I", answer, 16 + 4 + 48 + 16)[0]] = remote
-                answer = answer[length + 3 & ~3:]
+    client_ports = {inode: remote for local, remote, inode in tcp_sockets(TCP_CONNECTED) if local == port}
     inodes = [int(target[8:-1]) for target in descriptors(pid).values() if target.startswith("socket:[")]
     return {client_ports[inode] for inode in inodes if inode in client_ports}
 
