@@ -1,5 +1,6 @@
 // The SDK of prongd for modules: the C++ face of prong/module.h, which see for what holds everywhere (threads, memory,
-// versions). Header-only, C++17 or newer with exceptions, links with nothing.
+// versions). Header-only, C++17 or newer with exceptions and run-time
+// type information, links with nothing.
 //
 //   #include <prong/module.hpp>
 //
@@ -28,6 +29,12 @@
 // std::bad_alloc wherever there is no memory.
 #pragma once
 
+#if __cplusplus < 201703L
+#error "prong/module.hpp needs C++17 or newer: build with -std=c++17, or use prong/module.h, which is C99"
+#endif
+#if !defined(__cpp_rtti)
+#error "prong/module.hpp needs run-time type information: build without -fno-rtti, or use prong/module.h"
+#endif
 #if !defined(__cpp_exceptions)
 #error "prong/module.hpp needs exceptions: build without -fno-exceptions, or use prong/module.h, which has none"
 #endif
@@ -37,6 +44,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -207,6 +215,7 @@ struct Module : Functions {
   std::string path = {};
   Callbacks callbacks = {};
   std::atomic<bool> ended{false};
+  bool in_braces = true;
 
   bool lives() const noexcept { return !ended.load(std::memory_order_acquire); }
 };
@@ -219,6 +228,12 @@ inline Module& module() {
   Module* const made = current.load(std::memory_order_acquire);
   if (made == nullptr) refuse_early_use();
   return *made;
+}
+// For what is said between the braces. Throws Error.
+inline Module& module_in_braces() {
+  Module& made = module();
+  if (!made.in_braces) throw Error("that is said between the braces of the module, before the worker serves");
+  return made;
 }
 // For what needs a worker. Throws Error.
 inline Module& living_module() {
@@ -304,6 +319,22 @@ std::uint64_t nanoseconds(std::chrono::duration<Rep, Period> duration) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<Nanoseconds>(duration).count());
 }
 
+// As they are written in a configuration: "90s", "250ms", "64KiB", "100B".
+inline std::string duration_text(std::chrono::nanoseconds duration) {
+  constexpr std::array<std::pair<std::int64_t, const char*>, 6> units{
+      {{3'600'000'000'000, "h"}, {60'000'000'000, "m"}, {1'000'000'000, "s"}, {1'000'000, "ms"}, {1'000, "us"}, {1, "ns"}}};
+  if (duration == duration.zero()) return "0";
+  for (const auto& [unit, name] : units)
+    if (duration.count() % unit == 0) return std::to_string(duration.count() / unit) + name;
+  return {};
+}
+inline std::string size_text(std::uint64_t bytes) {
+  constexpr std::array<const char*, 4> units{"B", "KiB", "MiB", "GiB"};
+  std::size_t unit = 0;
+  for (; bytes > 0 && bytes % 1024 == 0 && unit + 1 < units.size(); bytes /= 1024) ++unit;
+  return std::to_string(bytes) + units[unit];
+}
+
 [[noreturn]] inline void refuse_answer(int result, const char* why) {
   if (result == PRONG_TWICE) throw Error("the request has been answered before");
   if (result == PRONG_NO_MEMORY) throw std::bad_alloc();
@@ -367,7 +398,7 @@ inline bool draining() {
 // is free: a talk (on_connection()) that lasts holds it up, and learns of the end by read_or_drain().
 template <class Function>
 void on_drain(Function&& function) {
-  detail::module().on_drain = detail::Kept<void()>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_drain = detail::Kept<void()>::of(std::forward<Function>(function));
 }
 // Only in the braces; the last one counts. void(): called at the worker's good end, on its main thread, after the last
 // callback; not after a crash. The place to end threads of the module's own: what they do afterwards in here does
@@ -377,7 +408,7 @@ void on_drain(Function&& function) {
 //   prong::on_stop([cleaner] { cleaner->end(); });     // which this joins
 template <class Function>
 void on_stop(Function&& function) {
-  detail::module().on_stop = detail::Kept<void()>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_stop = detail::Kept<void()>::of(std::forward<Function>(function));
 }
 
 // Runs void() as a callback of its own, where all of the SDK may be used: for threads that the module has started
@@ -400,7 +431,7 @@ void post(Function&& function) {
 
 // ---- Options --------------------------------------------------------------------------------------------------------
 
-// The table `options` of the pool. Only in the braces of the module: elsewhere there are none. Names are written
+// The table `options` of the pool. Only in the braces of the module: elsewhere they throw Error. Names are written
 // "greeting", "limits.max", "peers[0]", "backends[1].host". A value of the wrong type or out of range keeps the worker
 // from starting, and so does what nobody has asked for, be it an option, an empty list or an empty table; the operator
 // is told file, line and column of all of them. A function gives its fallback then, so that one goes on to the next.
@@ -412,17 +443,17 @@ namespace options {
 
 // That value cannot be used, and why, behind `the option "NAME" `: "has to be a power of two". May be said of several.
 inline void refuse(std::string_view name, std::string_view why) {
-  const detail::Module& module = detail::module();
-  if (module.lives()) module.api->refuse_option(module.worker, detail::to_text(name), detail::to_text(why));
+  const detail::Module& module = detail::module_in_braces();
+  module.api->refuse_option(module.worker, detail::to_text(name), detail::to_text(why));
 }
 
 // The value as it is, of any kind, and where it stands; its texts live until the braces end. Nothing: there is none. It
 // counts as asked for.
 inline std::optional<prong_option> find(std::string_view name) {
-  const detail::Module& module = detail::module();
+  const detail::Module& module = detail::module_in_braces();
   prong_option option{};
   option.size = sizeof option;
-  if (!module.lives() || !module.api->option(module.worker, detail::to_text(name), &option)) return std::nullopt;
+  if (!module.api->option(module.worker, detail::to_text(name), &option)) return std::nullopt;
   return option;
 }
 inline bool has(std::string_view name) {
@@ -436,10 +467,18 @@ inline std::string text(std::string_view name, std::string_view fallback = {}) {
   refuse(name, "has to be a string");
   return std::string(fallback);
 }
-// One that has to be there: throws Error when it is not. It may be empty.
+// One of any kind that has to be there. False: it is not, and the worker does not start, as with a wrong value.
+//
+//   prong::options::require("port");
+//   const std::int64_t port = prong::options::integer("port", 0, 1, 65'535);
+inline bool require(std::string_view name) {
+  const bool is_there = has(name);
+  if (!is_there) refuse(name, "is missing");
+  return is_there;
+}
+// The same for a text, which may be empty; so is what this gives when there is none.
 inline std::string required_text(std::string_view name) {
-  if (!has(name)) throw Error("the option \"" + std::string(name) + "\" is missing");
-  return text(name);
+  return require(name) ? text(name) : std::string{};
 }
 inline bool boolean(std::string_view name, bool fallback) {
   const auto option = find(name);
@@ -458,31 +497,47 @@ inline std::int64_t integer(std::string_view name, std::int64_t fallback,
   refuse(name, "has to be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
   return fallback;
 }
-// A number with or without a point.
-inline double real(std::string_view name, double fallback) {
+// A number with or without a point, in a range as that of integer().
+inline double real(std::string_view name, double fallback, double least = std::numeric_limits<double>::lowest(),
+                   double most = std::numeric_limits<double>::max()) {
   const auto option = find(name);
   if (!option) return fallback;
-  if (option->kind == PRONG_REAL || option->kind == PRONG_INTEGER) return option->real;
-  refuse(name, "has to be a number");
+  const bool is_number = option->kind == PRONG_REAL || option->kind == PRONG_INTEGER;
+  if (is_number && option->real >= least && option->real <= most) return option->real;
+  refuse(name, is_number ? "has to be from " + std::to_string(least) + " to " + std::to_string(most)
+                         : std::string{"has to be a number"});
   return fallback;
 }
-// Written "30s", "250ms", "1h30m", "0".
-inline std::chrono::nanoseconds duration(std::string_view name, std::chrono::nanoseconds fallback) {
+// Written "30s", "250ms", "1h30m", "0"; the range as above.
+inline std::chrono::nanoseconds duration(std::string_view name, std::chrono::nanoseconds fallback,
+                                         std::chrono::nanoseconds least = std::chrono::nanoseconds::zero(),
+                                         std::chrono::nanoseconds most = std::chrono::nanoseconds::max()) {
   const auto option = find(name);
   if (!option) return fallback;
   std::uint64_t nanoseconds = 0;
-  if (option->kind == PRONG_TEXT && detail::module().api->parse_duration(option->text, &nanoseconds))
-    return std::chrono::nanoseconds{static_cast<std::int64_t>(nanoseconds)};
-  refuse(name, "has to be a duration, such as \"30s\" or \"250ms\"");
+  if (option->kind != PRONG_TEXT || !detail::module().api->parse_duration(option->text, &nanoseconds)) {
+    refuse(name, "has to be a duration, such as \"30s\" or \"250ms\"");
+    return fallback;
+  }
+  const std::chrono::nanoseconds value{static_cast<std::int64_t>(nanoseconds)};
+  if (value >= least && value <= most) return value;
+  refuse(name, value < least ? "has to be at least " + detail::duration_text(least)
+                             : "has to be at most " + detail::duration_text(most));
   return fallback;
 }
-// Bytes, written "64KiB", "10MB", "512B", "0": any other size needs its unit.
-inline std::uint64_t size(std::string_view name, std::uint64_t fallback) {
+// Bytes, written "64KiB", "10MB", "512B", "0": any other size needs its unit. The range as above.
+inline std::uint64_t size(std::string_view name, std::uint64_t fallback, std::uint64_t least = 0,
+                          std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) {
   const auto option = find(name);
   if (!option) return fallback;
   std::uint64_t bytes = 0;
-  if (option->kind == PRONG_TEXT && detail::module().api->parse_size(option->text, &bytes)) return bytes;
-  refuse(name, "has to be a size, such as \"64KiB\"");
+  if (option->kind != PRONG_TEXT || !detail::module().api->parse_size(option->text, &bytes)) {
+    refuse(name, "has to be a size, such as \"64KiB\"");
+    return fallback;
+  }
+  if (bytes >= least && bytes <= most) return bytes;
+  refuse(name, bytes < least ? "has to be at least " + detail::size_text(least)
+                             : "has to be at most " + detail::size_text(most));
   return fallback;
 }
 // How many entries a list has, whose names are "peers[0]", "peers[1]", "backends[0].host"; nothing: there is no list of
@@ -493,8 +548,8 @@ inline std::uint64_t size(std::string_view name, std::uint64_t fallback) {
 //     add_backend(prong::options::required_text(at + "host"), prong::options::integer(at + "port", 80, 1, 65'535));
 //   }
 inline std::optional<std::size_t> count(std::string_view name) {
-  const detail::Module& module = detail::module();
-  const std::int64_t number = module.lives() ? module.api->option_count(module.worker, detail::to_text(name)) : -1;
+  const detail::Module& module = detail::module_in_braces();
+  const std::int64_t number = module.api->option_count(module.worker, detail::to_text(name));
   if (number < 0) return std::nullopt;
   return static_cast<std::size_t>(number);
 }
@@ -897,7 +952,9 @@ class Body {
 // NOLINTNEXTLINE(performance-enum-size): the C ABI's
 enum class Next : int {
   kMore = PRONG_BODY_MORE,  // something was written, and there is more; with nothing written, as kCut
-  kWait = PRONG_BODY_WAIT,  // nothing more now: BodyWaker::wake() will be called. In `event` alone
+  // Nothing more now: BodyWaker::wake() will be called, or else the connection is cut after the pool's request_timeout.
+  // In `event` alone.
+  kWait = PRONG_BODY_WAIT,
   kEnd = PRONG_BODY_END,    // that was all
   kCut = PRONG_BODY_CUT     // it cannot go on: the connection is cut
 };
@@ -1130,6 +1187,10 @@ class Deferred final : public Answer {
     return *this;
   }
   ~Deferred() { drop(); }
+  Deferred& header(std::string_view name, std::string_view value) {
+    Answer::header(name, value);
+    return *this;
+  }
   // Calls void() once when the client has gone, or has got 504. To be said in the function that defers: of who has gone
   // before then one is not told. The last one counts; it ends with the answer.
   //
@@ -1171,6 +1232,10 @@ class Response final : public Answer {
   Response& operator=(Response&&) = delete;
   ~Response() = default;
 
+  Response& header(std::string_view name, std::string_view value) {
+    Answer::header(name, value);
+    return *this;
+  }
   // The answer comes later; headers that were said go along. Throws Error but in `event`, and after an answer.
   [[nodiscard]] Deferred defer() {
     prong_exchange* const later = exchange_ == nullptr ? nullptr : detail::module().api->defer(exchange_);
@@ -1211,7 +1276,7 @@ class Upload {
 // `thread` on several threads at once. An HTTP module has to have it.
 template <class Function>
 void on_request(Function&& function) {
-  detail::module().on_request = detail::Kept<void(const Request&, Response&)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_request = detail::Kept<void(const Request&, Response&)>::of(std::forward<Function>(function));
 }
 // Only in the braces; the last one counts. std::unique_ptr<Upload>(const Request& request): asked for each request that
 // has a body, who takes it piece by piece; nullptr: nobody, it is collected for on_request(). In `thread` on several
@@ -1222,7 +1287,7 @@ void on_request(Function&& function) {
 //   });
 template <class Function>
 void on_upload(Function&& function) {
-  detail::module().on_upload =
+  detail::module_in_braces().on_upload =
       detail::Kept<std::unique_ptr<Upload>(const Request&)>::of(std::forward<Function>(function));
 }
 
@@ -1256,7 +1321,8 @@ class Connection {
   // wait for on_writable(). More is taken all the same, up to the pool's stream.max_output; beyond it the connection is
   // cut. After close() or cut() it sends nothing and gives 0.
   std::size_t send(std::string_view bytes) const { return api().send(raw_, detail::to_text(bytes)); }
-  // Ends it when everything has been sent; on_data() and on_end() are called no more, on_close() is, later.
+  // Ends it when everything has been sent; on_data(), on_end() and on_writable() are called no more, on_close() is,
+  // later.
   void close() const { api().close(raw_); }
   // Ends it now, with a reset; what has not been sent is lost. on_close() is called, later.
   void cut() const { api().cut(raw_); }
@@ -1389,36 +1455,36 @@ class BlockingConnection {
 // `event`: void(Connection& connection): a client has come; what is sent now comes before it has said anything.
 template <class Function>
 void on_open(Function&& function) {
-  detail::module().on_open = detail::Kept<void(Connection&)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_open = detail::Kept<void(Connection&)>::of(std::forward<Function>(function));
 }
 // `event`: void(Connection& connection, std::string_view bytes): bytes of the client, at least one, cut anywhere; they
 // live until the function returns.
 template <class Function>
 void on_data(Function&& function) {
-  detail::module().on_data = detail::Kept<void(Connection&, std::string_view)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_data = detail::Kept<void(Connection&, std::string_view)>::of(std::forward<Function>(function));
 }
 // `event`: void(Connection& connection): the client will send no more, but may still read. Without this function the
 // connection is closed then.
 template <class Function>
 void on_end(Function&& function) {
-  detail::module().on_end = detail::Kept<void(Connection&)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_end = detail::Kept<void(Connection&)>::of(std::forward<Function>(function));
 }
 // `event`: void(Connection& connection): there is room again, after send() gave 0.
 template <class Function>
 void on_writable(Function&& function) {
-  detail::module().on_writable = detail::Kept<void(Connection&)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_writable = detail::Kept<void(Connection&)>::of(std::forward<Function>(function));
 }
 // `event`: void(Connection& connection): it is gone, whoever ended it; once for each, and never in the middle of
 // another function of that connection.
 template <class Function>
 void on_close(Function&& function) {
-  detail::module().on_close = detail::Kept<void(Connection&)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_close = detail::Kept<void(Connection&)>::of(std::forward<Function>(function));
 }
 // `process` and `thread`: void(BlockingConnection& connection): talks with one client, and returns when it is done;
 // then the connection is closed. In `thread` on several threads at once.
 template <class Function>
 void on_connection(Function&& function) {
-  detail::module().on_connection = detail::Kept<void(BlockingConnection&)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_connection = detail::Kept<void(BlockingConnection&)>::of(std::forward<Function>(function));
 }
 
 // ---- The callbacks of the C ABI -------------------------------------------------------------------------------------
@@ -1462,6 +1528,7 @@ int start(const prong_api* api, prong_worker* raw_worker, void** /*state*/) {
         made->pool = to_view(made->info.pool);
         made->path = to_view(made->info.module);
         kStart();
+        made->in_braces = false;
         check_callbacks(kKind);
         return static_cast<int>(PRONG_OK);
       },

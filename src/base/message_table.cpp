@@ -396,13 +396,14 @@ constexpr std::array kMessages{
                   "send() gives back."},
     Message{.code = kFileCutShort,
             .level = kWarn,
-            .summary = "a file became shorter while it was sent",
-            .cause = "It was written over in place, or truncated, after its size had been told to the client.",
+            .summary = "a file could not be sent to its end",
+            .cause = "It was written over in place, or truncated, after its size had been told to the client; or it "
+                     "cannot be read, and the line says why.",
             .effect =
                 "The connections that were in the middle of it were cut, which tells their clients that the file is "
                 "not whole.",
             .action = "Put new files in the place of old ones by install(1) or mv(1): whoever is sent the old one gets "
-                      "it to its end."},
+                      "it to its end. After an input or output error, look at the disk."},
 
     Message{.code = kBacklogCut,
             .level = kWarn,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "http/date.hpp"
+#include "http/failure.hpp"
 #include "http/response.hpp"
 #include "http/status.hpp"
 
@@ -271,9 +272,9 @@ std::optional<BodyUse> Session::ask_body_use(const Request& request, std::unique
     assert(use != BodyUse::kPass || sink != nullptr);
     return use;
   } catch (const std::exception& exception) {
-    failure_ = exception.what();
+    failure_ = failure_text(request, exception.what());
   } catch (...) {
-    failure_ = "an exception that is no std::exception";
+    failure_ = failure_text(request, "an exception that is no std::exception");
   }
   return std::nullopt;
 }
@@ -282,9 +283,9 @@ Answer Session::call_handler(const Request& request) {
   try {
     return context_.handler->handle(request);
   } catch (const std::exception& exception) {
-    failure_ = exception.what();
+    failure_ = failure_text(request, exception.what());
   } catch (...) {
-    failure_ = "an exception that is no std::exception";
+    failure_ = failure_text(request, "an exception that is no std::exception");
   }
   return error_response(kInternalError);
 }

@@ -120,6 +120,11 @@ std::expected<UniqueFd, int> open_beneath(int directory, const char* name, Links
   return open_by(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, links);
 }
 
+bool is_open_for_reading(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
 std::expected<FileInfo, int> file_info(int fd) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return std::unexpected(errno);

@@ -51,6 +51,9 @@ enum class Links : std::uint8_t {
 // What an open descriptor is.
 [[nodiscard]] std::expected<FileInfo, int> file_info(int fd);
 
+// Whether a descriptor was opened for reading.
+[[nodiscard]] bool is_open_for_reading(int fd);
+
 // What a path leads to; symbolic links are followed. Opens nothing.
 [[nodiscard]] std::expected<FileInfo, int> file_info(const std::string& path);
 

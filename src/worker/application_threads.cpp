@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "http/failure.hpp"
 #include "http/response.hpp"
 #include "worker/shown_call.hpp"
 
@@ -324,6 +325,7 @@ ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, Job job)
   show(thread, call_of(view), job.number);
   view.early = &early;
   http::Answer answer = call(*handlers_[thread], view, news.failure);
+  if (!news.failure.empty()) news.failure = http::failure_text(view, news.failure);
   if (early.has_begun) {
     sending.pipe->finish(news.failure.empty() ? State::kEnd : State::kFailed, sending.tell);
     return news;
@@ -341,6 +343,7 @@ ApplicationThreads::News ApplicationThreads::answer(std::size_t thread, Job job)
     sending.begin(std::move(made), source->size());
     if (!cells_.empty()) cells_[thread].change(ipc::ThreadPhase::kBody);
     news.failure = sending.pipe->fill(*source, sending.tell);
+    if (!news.failure.empty()) news.failure = http::failure_text(view, news.failure);
     // There is no news then but that the thread is free.
   } else {
     news.answer = std::move(made);

@@ -1,5 +1,6 @@
 #include "worker/connection.hpp"
 
+#include <fmt/format.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/escape.hpp"
 #include "http/origin.hpp"
 #include "http/response.hpp"
 #include "net/address.hpp"
@@ -113,14 +115,17 @@ void Connection::wake() {
 }
 
 void Connection::on_hangup(std::uint32_t events) {
-  // The application is not done with this client: what it has sent is still to be read when that is wanted. (A reset
-  // has thrown it away.)
-  const auto* const stream = std::get_if<StreamSession>(&storage_);
-  const bool is_paused = stream != nullptr && stream->is_paused() && (events & EPOLLERR) == 0;
-  if (is_stream() && (conversation_->is_with_application() || is_paused))
+  const bool was_reset = (events & EPOLLERR) != 0;  // which has thrown away what the client had sent
+  if (is_stream() && (conversation_->is_with_application() || (is_paused() && !was_reset)))
     hung_up_ = true;
   else
     over_ = true;
+}
+
+// The application wants nothing now of what the client has sent, and may want it again.
+bool Connection::is_paused() const {
+  const auto* const stream = std::get_if<StreamSession>(&storage_);
+  return stream != nullptr && stream->is_paused();
 }
 
 std::string Connection::work_text() const {
@@ -176,14 +181,23 @@ bool Connection::send_some() {
     result = send_copied(*file);
   else
     result = output.front_is_file() ? send_from_file() : send_memory();
-  // The file is shorter than its size was when the answer began: what was promised cannot be kept, and only a cut
-  // connection tells the client so.
-  if (result.end && file != nullptr) cut_file_ = os::file_path(file->file->get()).value_or("?");
+  // What was promised cannot be kept, and only a cut connection tells the client so.
+  if (file != nullptr && (result.end || result.error != 0)) note_trouble(*file, result);
   if (result.error != 0 || result.end) over_ = true;
   if (over_ || result.would_block) return false;
   output.consume(result.bytes);
   ipc::add(service_->books.board->counters.sent_bytes, result.bytes);
   return true;
+}
+
+// Whether it is the file's fault, which sendfile(2) does not tell, that its client is cut.
+void Connection::note_trouble(const net::FileBody& file, const os::IoResult& result) {
+  const std::string path = escaped(os::file_path(file.file->get()).value_or("?"));
+  std::array<char, 1> probe{};
+  if (result.end)
+    file_trouble_ = path + " became shorter while it was sent";
+  else if (const auto read = os::read_at(file.file->get(), file.offset, probe); !read)
+    file_trouble_ = fmt::format("{} could not be sent to its end: {}", path, read.error().text());
 }
 
 os::IoResult Connection::send_memory() {
@@ -291,6 +305,11 @@ Waiting Connection::waiting() const {
 void Connection::update_interest(os::Epoll& epoll) {
   if (over_) return;
   if (hung_up_ && !wants_read()) {
+    // All that it has sent has been read, and nothing more can be said to it.
+    if (!is_paused() && !conversation_->is_with_application()) {
+      over_ = true;
+      return;
+    }
     // The kernel would tell of the hang-up again and again.
     if (std::exchange(is_watched_, false)) epoll.remove(socket_.get());
     return;

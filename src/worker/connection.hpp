@@ -110,8 +110,8 @@ class Connection : public Waiter {
   // Whether it speaks no HTTP.
   [[nodiscard]] bool is_stream() const { return !std::holds_alternative<http::Session>(storage_); }
   [[nodiscard]] net::Conversation& conversation() { return *conversation_; }
-  // The path of a file that became shorter while it was sent, or empty; then forgets it.
-  [[nodiscard]] std::string take_cut_file() { return std::exchange(cut_file_, {}); }
+  // Why a file could not be sent to its end, with its path, or empty; then forgets it.
+  [[nodiscard]] std::string take_file_trouble() { return std::exchange(file_trouble_, {}); }
   // The same, of a pool that speaks HTTP.
   [[nodiscard]] http::Session& session() { return std::get<http::Session>(storage_); }
   [[nodiscard]] const http::Session& session() const { return std::get<http::Session>(storage_); }
@@ -126,6 +126,8 @@ class Connection : public Waiter {
   [[nodiscard]] os::IoResult send_memory();
   [[nodiscard]] os::IoResult send_from_file();
   [[nodiscard]] os::IoResult send_copied(const net::FileBody& file);
+  void note_trouble(const net::FileBody& file, const os::IoResult& result);
+  [[nodiscard]] bool is_paused() const;
   void finish();
   void break_off();
   [[nodiscard]] std::uint64_t taken_by_client() const;
@@ -140,7 +142,7 @@ class Connection : public Waiter {
   bool lingering_ = false;
   bool over_ = false;
   bool hung_up_ = false;
-  std::string cut_file_ = {};
+  std::string file_trouble_ = {};
   std::uint64_t received_ = 0;     // bytes
   std::uint64_t round_start_ = 0;  // of received_ or of what the client took, when the deadline began to run
   std::uint64_t counted_ = 0;      // of answered()

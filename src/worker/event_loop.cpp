@@ -332,7 +332,6 @@ void EventLoop::drain(const DrainOrder& order) {
   keep_nearest(idle_deadline_, now_ + idle_grace);
   if (!std::exchange(draining_, true)) connections_.for_each([](Connection& c) { c.announce_close(); });
   serve_backlog_ |= order.serve_backlog;
-  if (application_.module != nullptr) tell_module_to_drain();
   stop_accepting();
 }
 

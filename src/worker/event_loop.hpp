@@ -84,6 +84,7 @@ class EventLoop {
   [[nodiscard]] bool begin_connection(os::Accepted accepted, std::uint64_t listener);
   void refuse_to_accept(int error);
   void remove(Connection& connection);
+  static void begin_piece(Connection& connection);
   void settle(Connection& connection);
   void handle_late();
   void handle_overrun(Connection& connection);
@@ -97,7 +98,7 @@ class EventLoop {
   void complain_of_full_table();
   void complain_of_failure(const std::string& failure);
   void complain_of_spool(const std::string& warning);
-  void complain_of_cut_file(const std::string& path);
+  void complain_of_file(const std::string& trouble);
 
   struct DrainOrder {
     Duration grace{};

@@ -96,6 +96,8 @@ void EventLoop::close_listeners() {
     (void)begin_connection(std::move(accepted), key);  // there is no queue to go back to
     return true;
   });
+  // Now that nobody new comes: whoever has been taken from the queue hears of the end as all others do.
+  if (application_.module != nullptr) tell_module_to_drain();
   // Not delivered: the master waits for it only for a while.
   if (channel_.valid()) (void)channel_.send(ipc::LetGo{});
 }

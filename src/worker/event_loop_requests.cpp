@@ -16,6 +16,8 @@ namespace {
 
 // Of a request in a line of the log.
 constexpr std::size_t kMostRequestText = 200;
+// What an application says of its failure, with the request.
+constexpr std::size_t kMostFailure = 1'500;
 
 }  // namespace
 
@@ -38,7 +40,7 @@ void EventLoop::read_news() {
     if (news.answer && pool_->concurrency == config::Concurrency::kProcess && acceptor_.somebody_waits())
       connection->announce_close();
     connection->on_news(std::move(news.answer));
-    connection->stop_waiting();  // each piece of an answer has its own time
+    begin_piece(*connection);
     settle(*connection);
   }
 }
@@ -89,8 +91,14 @@ void EventLoop::take_module_news(app::module::Runtime::News news) {
     connection->on_news(std::move(news.answer));
   else
     connection->wake();
-  if (!connection->is_stream()) connection->stop_waiting();  // each piece of an answer has its own time
+  if (!connection->is_stream()) begin_piece(*connection);
   settle(*connection);
+}
+
+// Each piece of an answer that is waited for has its own time, and so has each event of a stream. What the client has to
+// take goes on in the rounds that have begun, else one that takes nothing would stay for as long as there are pieces.
+void EventLoop::begin_piece(Connection& connection) {
+  if (connection.listed_as == Waiting::kHandling) connection.stop_waiting();
 }
 
 // Of an event of a stream, whose connection may have gone meanwhile: nullptr.
@@ -100,7 +108,7 @@ void EventLoop::take_outcome(Connection* connection, app::StreamOutcome outcome)
     return application_.threads->close(std::move(outcome.stream));
   }
   connection->on_outcome(std::move(outcome));
-  connection->stop_waiting();  // each event has its own time
+  begin_piece(*connection);
   settle(*connection);
 }
 
@@ -114,7 +122,7 @@ void EventLoop::settle(Connection& connection) {
     connection.announce_close();
   if (const std::string failure = connection.conversation().take_failure(); !failure.empty())
     complain_of_failure(failure);
-  if (const std::string file = connection.take_cut_file(); !file.empty()) complain_of_cut_file(file);
+  if (const std::string trouble = connection.take_file_trouble(); !trouble.empty()) complain_of_file(trouble);
   connection.update_interest(epoll_);
   const Waiting waiting = connection.waiting();
   if (waiting == Waiting::kNothing) return remove(connection);
@@ -220,6 +228,7 @@ void EventLoop::handle_overdue(Connection& connection) {
   // What it has been waiting for has come in this very turn.
   if (application_.module != nullptr && application_.module->has_news_of(connection.key())) return;
   const std::string request = connection.work_text();
+  const bool has_begun = !connection.is_stream() && !connection.session().awaits_answer();
   if (application_.module != nullptr) {
     const ShownCall shown{service_.shown, {.phase = ipc::ThreadPhase::kOwn}};
     application_.module->forget(connection.key());
@@ -227,8 +236,9 @@ void EventLoop::handle_overdue(Connection& connection) {
   connection.on_overrun();
   settle(connection);
   if (const auto before = overdue_.count(now_))
-    log::warn(MessageCode::kAnswerOverdue, "{} was not answered within request_timeout = {}{}",
-              escaped(request, kMostRequestText, Quotes::kKeep), to_text(pool_->request_timeout), *before);
+    log::warn(MessageCode::kAnswerOverdue, "{} was not {} within request_timeout = {}{}",
+              escaped(request, kMostRequestText, Quotes::kKeep), has_begun ? "gone on with" : "answered",
+              to_text(pool_->request_timeout), *before);
 }
 
 void EventLoop::replace_me(const std::string& reason) {
@@ -260,13 +270,13 @@ void EventLoop::refuse_what_waits() {
 
 void EventLoop::complain_of_failure(const std::string& failure) {
   if (const auto before = failures_.count(now_))
-    log::error(MessageCode::kApplicationFailed, "{} failed: {}{}", unit_of_work(), failure, *before);
+    log::error(MessageCode::kApplicationFailed, "{} failed: {}{}", unit_of_work(),
+               escaped(failure, kMostFailure, Quotes::kKeep), *before);
 }
 
-void EventLoop::complain_of_cut_file(const std::string& path) {
+void EventLoop::complain_of_file(const std::string& trouble) {
   if (const auto before = cut_files_.count(now_))
-    log::warn(MessageCode::kFileCutShort, "{} became shorter while it was sent, so its client was cut{}", escaped(path),
-              *before);
+    log::warn(MessageCode::kFileCutShort, "{}, so its client was cut{}", trouble, *before);
 }
 
 void EventLoop::complain_of_spool(const std::string& warning) {

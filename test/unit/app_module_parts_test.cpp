@@ -11,6 +11,7 @@
 #include "app/module/exchange.hpp"
 #include "app/module/library.hpp"
 #include "app/module/options.hpp"
+#include "app/module/streams.hpp"
 #include "app/module/timers.hpp"
 
 namespace prong::app::module {
@@ -61,6 +62,52 @@ TEST_CASE("an empty list that a module never asks for is told", "[module]") {
   CHECK(options.unknown().front() == R"(a.toml:6:1: error: the module knows no option "none")");
 }
 
+TEST_CASE("a value where the module looks for a list is told, and so is a list where it looks for a value", "[module]") {
+  Settings settings = with_options();
+  settings.lists.push_back({.name = "table", .is_table = true, .place = {"a.toml", 7, 1}});
+  Options options(settings);
+  for (const char* name : {"limits.max", "peers[0]", "none"}) (void)options.find(name);
+  CHECK(options.find_list("greeting") == nullptr);
+  CHECK(options.find_list("table") == nullptr);
+  CHECK(options.unknown() == std::vector<std::string>{R"(a.toml:3:9: error: the option "greeting" has to be a list)",
+                                                      R"(a.toml:6:1: error: the option "none" has to be one value)",
+                                                      R"(a.toml:7:1: error: the option "table" has to be a list)"});
+  (void)options.find("greeting");  // it takes both
+  CHECK(options.unknown().size() == 2);
+}
+
+TEST_CASE("of a start that has failed only those options are told that were meant for one that is missing", "[module]") {
+  const Settings settings = with_options();
+  Options options(settings);
+  (void)options.find("limits.max");
+  CHECK(options.misspelt().empty());
+  (void)options.find("greetin");
+  CHECK(options.misspelt() ==
+        std::vector<std::string>{
+            R"(a.toml:3:9: error: the module knows no option "greeting"; did you mean "greetin"?)"});
+}
+
+TEST_CASE("what waits to be sent leaves in pieces of any size and in its order", "[module]") {
+  Outbox outbox;
+  CHECK(outbox.empty());
+  outbox.append("abcdef");
+  CHECK(outbox.is_whole());
+  outbox.drop(1);
+  CHECK(outbox.text() == "bcdef");
+  CHECK(!outbox.is_whole());
+  outbox.append("gh");
+  outbox.drop(4);
+  CHECK(outbox.text() == "fgh");
+  CHECK(outbox.size() == 3);
+  CHECK(outbox.is_whole());
+  outbox.drop(3);
+  CHECK(outbox.empty());
+  CHECK(outbox.is_whole());
+  outbox.append("end");
+  CHECK(outbox.take() == "end");
+  CHECK(outbox.empty());
+}
+
 TEST_CASE("a refused option is told with its place if it was written", "[module]") {
   const Settings settings = with_options();
   Options options(settings);
@@ -81,13 +128,15 @@ TEST_CASE("timers come in the order of their times, once or again and again, and
   int c = 0;
   Timers timers;
   CHECK(!timers.next());
-  (void)timers.start(begin + 20ms, {.fire = nothing, .context = &a});
-  const std::uint64_t stopped = timers.start(begin + 5ms, {.fire = nothing, .context = &b});
-  const std::uint64_t repeated = timers.start(begin + 10ms, {.fire = nothing, .context = &c, .every = 10ms});
+  CHECK(timers.start(begin + 20ms, {.fire = nothing, .context = &a}).is_next);
+  const auto stopped = timers.start(begin + 5ms, {.fire = nothing, .context = &b});
+  CHECK(stopped.is_next);
+  const auto repeated = timers.start(begin + 10ms, {.fire = nothing, .context = &c, .every = 10ms});
+  CHECK(!repeated.is_next);
   CHECK(timers.next() == begin + 5ms);
-  timers.stop(stopped);
-  timers.stop(stopped);
-  timers.stop(0);
+  CHECK(timers.stop(stopped.number));
+  CHECK(!timers.stop(stopped.number));
+  CHECK(!timers.stop(0));
   CHECK(timers.next() == begin + 10ms);
   CHECK(!timers.take_due(begin + 9ms));
   CHECK(timers.take_due(begin + 10ms)->context == &c);
@@ -98,7 +147,7 @@ TEST_CASE("timers come in the order of their times, once or again and again, and
   // Far behind: it fires once, and not for each time that was missed.
   CHECK(timers.take_due(begin + 1s)->context == &c);
   CHECK(timers.next() == begin + 1s + 10ms);
-  timers.stop(repeated);
+  CHECK(timers.stop(repeated.number));
   CHECK(!timers.next());
 }
 

@@ -105,7 +105,7 @@ bool draining(prong_worker* worker) {
 
 int post(prong_worker* worker, void (*run)(void*), void* context) {
   if (run == nullptr) return PRONG_INVALID;
-  return worker->runtime->post(run, context) ? PRONG_OK : PRONG_GONE;
+  return worker->runtime->post({.run = run, .context = context}) ? PRONG_OK : PRONG_GONE;
 }
 
 // ---- Options

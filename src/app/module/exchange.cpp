@@ -98,6 +98,8 @@ std::string problem_of_file(int descriptor, std::uint64_t offset, std::uint64_t 
   const auto info = os::file_info(descriptor);
   if (!info || info->kind != os::FileKind::kRegular)
     return fmt::format("the descriptor {} cannot be sent: it is no regular file", descriptor);
+  if (!os::is_open_for_reading(descriptor))
+    return fmt::format("the descriptor {} cannot be sent: it is not open for reading", descriptor);
   if (offset > info->size || length > info->size - offset)
     return fmt::format("{} bytes from {} on cannot be sent: the file has {}", length, offset, info->size);
   return {};

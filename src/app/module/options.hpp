@@ -26,13 +26,18 @@ class Options {
   [[nodiscard]] const std::vector<std::string>& refused() const { return refused_; }
   // What was written and never asked for, in the same form. After a start() that has done all that it does.
   [[nodiscard]] std::vector<std::string> unknown() const;
+  // Those of them that were surely meant for another one, which was asked for and not written. After any start().
+  [[nodiscard]] std::vector<std::string> misspelt() const;
 
  private:
-  [[nodiscard]] bool is_known(std::string_view name) const;
+  enum class Which : bool { kNear, kAll };  // to one of those that are known
+  [[nodiscard]] std::vector<std::string> unknown_beside(const std::vector<std::string_view>& known, Which which) const;
+  [[nodiscard]] bool is_written(std::string_view name) const;
   [[nodiscard]] bool is_known_below(const std::string& name) const;
 
   const Settings* settings_;
-  std::unordered_set<std::string> asked_;
+  std::unordered_set<std::string> asked_;        // as one value
+  std::unordered_set<std::string> lists_asked_;  // as a list
   std::vector<std::string> refused_;
 };
 

@@ -140,12 +140,11 @@ Result<void> Runtime::start() {
   const int result = module_.start == nullptr ? PRONG_OK : module_.start(&api(), &worker_, &state_);
   const auto failed = Callback::take_failure();
   std::vector<std::string> problems = options_->refused();
-  const std::vector<std::string> unknown = options_->unknown();
-  options_.reset();
   started_ = result == PRONG_OK && !failed;
-  if (started_)
-    problems.insert(problems.end(), unknown.begin(), unknown.end());
-  else
+  const std::vector<std::string> unknown = started_ ? options_->unknown() : options_->misspelt();
+  options_.reset();
+  problems.insert(problems.end(), unknown.begin(), unknown.end());
+  if (!started_)
     problems.insert(problems.begin(), failed ? escaped(*failed, kMostReason, Quotes::kKeep)
                                              : fmt::format("its start() gave {} and no reason", result));
   if (problems.empty()) return {};
@@ -160,15 +159,18 @@ void Runtime::call_beside(std::string_view what, Function function) {
 }
 
 void Runtime::run_due(os::TimePoint now) {
-  run_timers(now, os::now() + kTurn);
+  (void)run_timers(now, os::now() + kTurn);
 }
 
-void Runtime::run_timers(os::TimePoint now, os::TimePoint end) {
+bool Runtime::run_timers(os::TimePoint now, os::TimePoint end) {
+  bool has_run = false;
   do {
     const auto timer = timers_.take_due(now);
-    if (!timer) return;
+    if (!timer) break;
+    has_run = true;
     call_beside("a timer", [&] { timer->fire(timer->context); });
   } while (os::now() < end);
+  return has_run;
 }
 
 void Runtime::run_ready() {
@@ -195,7 +197,7 @@ void Runtime::run_ready() {
     const Watch watch = found->second;
     call_beside("a descriptor's function", [&] { watch.ready(watch.context, heard.what); });
   } while (os::now() < end);
-  // What is left is ready in the next turn too: its descriptors have not been touched.
+  // What is left has its turn next, late: a descriptor may not be ready any more by then, as after any event.
 }
 
 // Those that are there, and not those that come meanwhile.
@@ -208,7 +210,7 @@ void Runtime::run_posted(os::TimePoint end) {
   for (; left > 0; --left) {
     const auto posted = take_posted();
     if (!posted) return;
-    call_beside("a posted function", [&] { posted->run(posted->context); });
+    call_beside(posted->what, [&] { posted->run(posted->context); });
     if (os::now() >= end) break;
   }
   if (left > 1) posted_event_.signal();
@@ -222,18 +224,25 @@ std::optional<Posted> Runtime::take_posted() {
   return posted;
 }
 
+bool Runtime::hear_posted() {
+  (void)posted_event_.take();  // before the look, so that what comes later is heard again
+  return has_posted() || has_due(os::now());
+}
+
 void Runtime::keep_house(os::TimePoint now) {
   if (!has_posted() && !has_due(now)) return;
+  bool is_news = false;
   {
     const std::unique_lock lock(house_mutex_, std::try_to_lock);
     // Whoever is at it looks again when it is done.
     if (!lock.owns_lock()) return;
     const os::TimePoint end = now + kTurn;
     run_posted(end);
-    run_timers(now, end);
+    // The I/O thread has seen to the timer that was due, and may sleep: it has to hear of the next one.
+    is_news = run_timers(now, end);
   }
   // Some other thread may be free for what is left.
-  if (has_posted() || has_due(os::now())) posted_event_.signal();
+  if (is_news || has_posted() || has_due(os::now())) posted_event_.signal();
 }
 
 bool Runtime::has_posted() {
@@ -241,11 +250,11 @@ bool Runtime::has_posted() {
   return !posted_.empty();
 }
 
-bool Runtime::post(void (*run)(void* context), void* context) {
+bool Runtime::post(const Posted& posted) {
   {
     const std::lock_guard lock(posted_mutex_);
     if (is_over_) return false;
-    posted_.push_back({.run = run, .context = context});
+    posted_.push_back(posted);
   }
   posted_event_.signal();
   return true;
@@ -253,24 +262,30 @@ bool Runtime::post(void (*run)(void* context), void* context) {
 
 void Runtime::drain() {
   if (draining_.exchange(true) || module_.drain == nullptr) return;
-  if (settings_.model == Model::kEvent) return call_beside("its drain()", [this] { module_.drain(state_); });
-  (void)post(  // it is not over while it drains
-      [](void* context) {
-        const auto& runtime = *static_cast<Runtime*>(context);
-        runtime.module_.drain(runtime.state_);
-      },
-      this);
+  constexpr std::string_view kWhat = "its drain()";
+  if (settings_.model == Model::kEvent) return call_beside(kWhat, [this] { module_.drain(state_); });
+  (void)post({.run =  // it is not over while it drains
+              [](void* context) {
+                const auto& runtime = *static_cast<Runtime*>(context);
+                runtime.module_.drain(runtime.state_);
+              },
+              .context = this,
+              .what = kWhat});
 }
 
 std::uint64_t Runtime::start_timer(std::chrono::nanoseconds after, const Timers::Timer& timer) {
-  const auto next = timers_.next();
   Timers::Timer bounded = timer;
   bounded.every = std::min(bounded.every, kLongestTimer);
   const os::TimePoint due = os::now() + std::min(after, kLongestTimer);
-  const std::uint64_t number = timers_.start(due, bounded);
+  const auto [number, is_next] = timers_.start(due, bounded);
   // The I/O thread has not reckoned with it.
-  if (settings_.model != Model::kEvent && (!next || due < *next)) posted_event_.signal();
+  if (is_next && settings_.model != Model::kEvent) posted_event_.signal();
   return number;
+}
+
+void Runtime::stop_timer(std::uint64_t number) {
+  // It may have been the one that the I/O thread had seen to.
+  if (timers_.stop(number) && settings_.model != Model::kEvent) posted_event_.signal();
 }
 
 std::uint64_t Runtime::watch(int descriptor, std::uint32_t events, Ready ready, void* context) {
@@ -278,27 +293,33 @@ std::uint64_t Runtime::watch(int descriptor, std::uint32_t events, Ready ready, 
   const std::uint64_t number = ++last_watch_;
   if (!epoll_.add(descriptor, to_epoll(events), number)) return 0;
   watches_.emplace(number, Watch{.descriptor = descriptor, .ready = ready, .context = context});
+  watched_[descriptor] = number;
   return number;
 }
 
 bool Runtime::change_watch(std::uint64_t number, std::uint32_t events) {
   const auto found = watches_.find(number);
-  return found != watches_.end() && epoll_.modify(found->second.descriptor, to_epoll(events), number).has_value();
+  return found != watches_.end() && watched_.at(found->second.descriptor) == number &&
+         epoll_.modify(found->second.descriptor, to_epoll(events), number).has_value();
 }
 
 void Runtime::stop_watch(std::uint64_t number) {
   const auto found = watches_.find(number);
   if (found == watches_.end()) return;
-  epoll_.remove(found->second.descriptor);
+  const auto last = watched_.find(found->second.descriptor);
+  if (last != watched_.end() && last->second == number) {
+    epoll_.remove(found->second.descriptor);
+    watched_.erase(last);
+  }
   watches_.erase(found);
 }
 
-void Runtime::complain_of_slow_client(const os::SocketAddress& client) {
+void Runtime::complain_of_slow_client(const os::SocketAddress& client, std::size_t waiting) {
   const std::lock_guard lock(complaints_mutex_);
   if (const auto before = slow_clients_.count(os::now()))
     log::warn(MessageCode::kStreamTooSlow,
-              "{}: the client {} did not take what was sent, and was cut at stream.max_output{}", name(),
-              net::to_text(net::IpAddress::of(client)), *before);
+              "{}: {} bytes were waiting for the client {}, more than stream.max_output, so it was cut{}", name(),
+              waiting, net::to_text(net::IpAddress::of(client)), *before);
 }
 
 void Runtime::complain_of_answer(std::string_view problem) {

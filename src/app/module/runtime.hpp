@@ -55,6 +55,7 @@ namespace prong::app::module {
 struct Posted {
   void (*run)(void* context) = nullptr;
   void* context = nullptr;
+  std::string_view what = "a posted function";  // for the log
 };
 
 class Runtime {
@@ -88,9 +89,9 @@ class Runtime {
   void run_due(os::TimePoint now);
   // `event`: descriptors and posted functions.
   void run_ready();
-  // Elsewhere: whether an application thread is to call keep_house() because something was posted, or was left over;
-  // forgets it. On the I/O thread.
-  [[nodiscard]] bool hear_posted() { return posted_event_.take(); }
+  // Elsewhere, when fd() is readable: whether an application thread is to call keep_house(), because something was
+  // posted or left over. Or else it is next_due() that has changed, which the I/O thread, whose call this is, waits for.
+  [[nodiscard]] bool hear_posted();
   // Timers and posted functions, on an application thread. Does nothing while another one is at it.
   void keep_house(os::TimePoint now);
 
@@ -124,8 +125,8 @@ class Runtime {
   [[nodiscard]] std::string name() const;
 
   // Log lines that clients can bring about, so that there are only so many in a second. Any thread.
-  // That client did not take what the module has sent.
-  void complain_of_slow_client(const os::SocketAddress& client);
+  // So many bytes of what the module has sent were waiting for that client.
+  void complain_of_slow_client(const os::SocketAddress& client, std::size_t waiting);
   // An answer that cannot be, or that never was.
   void complain_of_answer(std::string_view problem);
   // A callback that is about no request has failed: `what` did. `failure` is the module's text.
@@ -143,14 +144,14 @@ class Runtime {
   [[nodiscard]] std::optional<http::Response> take_answer(std::uint64_t connection);
 
   [[nodiscard]] std::uint64_t start_timer(std::chrono::nanoseconds after, const Timers::Timer& timer);
-  void stop_timer(std::uint64_t number) { timers_.stop(number); }
+  void stop_timer(std::uint64_t number);
   using Ready = void (*)(void* context, std::uint32_t events);
   // 0: it cannot be watched.
   [[nodiscard]] std::uint64_t watch(int descriptor, std::uint32_t events, Ready ready, void* context);
   [[nodiscard]] bool change_watch(std::uint64_t number, std::uint32_t events);
   void stop_watch(std::uint64_t number);
   // Any thread. False: the worker has come to its end, and it will not run.
-  [[nodiscard]] bool post(void (*run)(void* context), void* context);
+  [[nodiscard]] bool post(const Posted& posted);
 
  private:
   Runtime(Settings settings, Metrics metrics, os::Epoll epoll, os::EventFd posted);
@@ -159,7 +160,8 @@ class Runtime {
   template <class Function>
   void call_beside(std::string_view what, Function function);
   void run_posted(os::TimePoint end);
-  void run_timers(os::TimePoint now, os::TimePoint end);
+  // Whether there was one.
+  bool run_timers(os::TimePoint now, os::TimePoint end);
   [[nodiscard]] std::optional<Posted> take_posted();
   [[nodiscard]] bool has_posted();
 
@@ -183,6 +185,8 @@ class Runtime {
   os::EventFd posted_event_;
   std::uint64_t last_watch_ = 0;
   std::unordered_map<std::uint64_t, Watch> watches_;
+  // The last watch of each descriptor: an earlier one may still be there whose descriptor was closed behind our back.
+  std::unordered_map<int, std::uint64_t> watched_;
   struct Heard {
     std::uint64_t watch = 0;  // its number
     std::uint32_t what = 0;

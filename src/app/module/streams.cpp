@@ -55,14 +55,14 @@ class Event {
  private:
   // The outbox goes first, so that the order is kept.
   void flush() {
-    std::string& outbox = connection_->outbox;
+    Outbox& outbox = connection_->outbox;
     if (outbox.empty()) return;
-    const std::size_t part = std::min(outbox.size(), reply_->room());
-    if (part == outbox.size()) {
-      reply_->send_owned(std::exchange(outbox, {}));
-    } else if (part > 0) {
-      reply_->send(std::string_view(outbox).substr(0, part));
-      outbox.erase(0, part);
+    if (const std::size_t room = reply_->room(); outbox.is_whole() && outbox.size() <= room) {
+      reply_->send_owned(outbox.take());
+    } else if (room > 0) {
+      const std::string_view part = outbox.text().substr(0, room);
+      reply_->send(part);
+      outbox.drop(part.size());
     }
   }
 
@@ -109,7 +109,7 @@ class ModuleStream final : public Stream {
   void send_more(StreamReply& reply) override {
     connection_.is_woken = false;
     Event event(connection_, reply);
-    const bool has_room = connection_.outbox.empty() && reply.room() > 0 && !connection_.closes;
+    const bool has_room = connection_.outbox.empty() && reply.room() > 0 && is_open();
     if (has_room && std::exchange(connection_.is_full, false) && module().writable != nullptr)
       module().writable(state(), &connection_);
     hand_over();
@@ -183,11 +183,12 @@ std::size_t send(prong_connection* connection, prong_text bytes) {
     rest.remove_prefix(now.size());
     if (rest.empty() && connection->reply->room() > 0) return connection->reply->room();
   }
-  connection->outbox += rest;
+  connection->outbox.append(rest);
   if (connection->reply == nullptr) wake(*connection);
-  if (connection->outbox.size() > connection->runtime->settings().most_output) {
-    connection->outbox.clear();
-    connection->runtime->complain_of_slow_client(connection->address);
+  if (const std::size_t waiting = connection->outbox.size();
+      waiting > connection->runtime->settings().most_output) {
+    (void)connection->outbox.take();
+    connection->runtime->complain_of_slow_client(connection->address, waiting);
     cut(connection);
     return 0;
   }

@@ -7,10 +7,42 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "app/module/runtime.hpp"
 #include "app/stream.hpp"
 #include "prong/module.h"
+
+namespace prong::app::module {
+
+// What a connection has to send as soon as there is room. Leaves in pieces at its front, without moving the rest for each.
+class Outbox {
+ public:
+  [[nodiscard]] bool empty() const { return text_.size() == gone_; }
+  [[nodiscard]] std::size_t size() const { return text_.size() - gone_; }
+  // Until it is changed.
+  [[nodiscard]] std::string_view text() const { return std::string_view(text_).substr(gone_); }
+  void append(std::string_view bytes) { text_ += bytes; }
+  void drop(std::size_t bytes) {
+    gone_ += bytes;
+    if (gone_ < text_.size() - gone_) return;  // what is moved is less than what has gone since
+    text_.erase(0, gone_);
+    gone_ = 0;
+  }
+  // Whether take() gives all that was appended, as it is.
+  [[nodiscard]] bool is_whole() const { return gone_ == 0; }
+  // Empties it.
+  [[nodiscard]] std::string take() {
+    gone_ = 0;
+    return std::exchange(text_, {});
+  }
+
+ private:
+  std::string text_;
+  std::size_t gone_ = 0;
+};
+
+}  // namespace prong::app::module
 
 // The C ABI's name for one client.
 struct prong_connection {
@@ -22,7 +54,7 @@ struct prong_connection {
 
   // `event`.
   prong::app::StreamReply* reply = nullptr;  // while a callback for this very connection runs
-  std::string outbox = {};                   // what is to be sent when there is room
+  prong::app::module::Outbox outbox = {};    // what is to be sent when there is room
   std::size_t room = 0;                      // as far as is known, without the outbox
   bool is_full = false;                      // send() said 0: writable() is owed
   bool is_woken = false;                     // the worker has been told

@@ -2,22 +2,21 @@
 
 namespace prong::app::module {
 
-std::uint64_t Timers::start(os::TimePoint due, const Timer& timer) {
+Timers::Started Timers::start(os::TimePoint due, const Timer& timer) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t number = ++last_;
   by_due_.emplace(std::pair(due, number), timer);
   due_of_.emplace(number, due);
-  publish();
-  return number;
+  return {.number = number, .is_next = publish()};
 }
 
-void Timers::stop(std::uint64_t number) {
+bool Timers::stop(std::uint64_t number) {
   const std::lock_guard lock(mutex_);
   const auto found = due_of_.find(number);
-  if (found == due_of_.end()) return;
+  if (found == due_of_.end()) return false;
   by_due_.erase({found->second, number});
   due_of_.erase(found);
-  publish();
+  return publish();
 }
 
 std::optional<Timers::Timer> Timers::take_due(os::TimePoint now) {
@@ -35,7 +34,7 @@ std::optional<Timers::Timer> Timers::take_due(os::TimePoint now) {
   } else {
     due_of_.erase(number);
   }
-  publish();
+  (void)publish();
   return timer;
 }
 
@@ -45,10 +44,10 @@ std::optional<os::TimePoint> Timers::next() const {
   return os::TimePoint(std::chrono::nanoseconds{next});
 }
 
-void Timers::publish() {
-  next_.store(
-      by_due_.empty() ? kNone : std::chrono::nanoseconds{by_due_.begin()->first.first.time_since_epoch()}.count(),
-      std::memory_order_relaxed);
+bool Timers::publish() {
+  const std::int64_t next =
+      by_due_.empty() ? kNone : std::chrono::nanoseconds{by_due_.begin()->first.first.time_since_epoch()}.count();
+  return next_.exchange(next, std::memory_order_relaxed) != next;
 }
 
 }  // namespace prong::app::module

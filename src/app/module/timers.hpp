@@ -25,15 +25,20 @@ class Timers {
     std::chrono::nanoseconds every{};  // 0: once
   };
 
-  // Its number, which is never used again.
-  [[nodiscard]] std::uint64_t start(os::TimePoint due, const Timer& timer);
-  void stop(std::uint64_t number);
+  struct Started {
+    std::uint64_t number = 0;  // never used again
+    bool is_next = false;      // none is due before
+  };
+  [[nodiscard]] Started start(os::TimePoint due, const Timer& timer);
+  // Whether another one is the next now, or none.
+  bool stop(std::uint64_t number);
   // Takes one that is due; a repeated one is set anew before. Nothing: none is.
   [[nodiscard]] std::optional<Timer> take_due(os::TimePoint now);
   [[nodiscard]] std::optional<os::TimePoint> next() const;
 
  private:
-  void publish();
+  // Whether next() has changed.
+  bool publish();
 
   static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
   std::atomic<std::int64_t> next_{kNone};  // nanoseconds of os::Clock
