@@ -321,8 +321,12 @@ std::uint64_t nanoseconds(std::chrono::duration<Rep, Period> duration) {
 
 // As they are written in a configuration: "90s", "250ms", "64KiB", "100B".
 inline std::string duration_text(std::chrono::nanoseconds duration) {
-  constexpr std::array<std::pair<std::int64_t, const char*>, 6> units{
-      {{3'600'000'000'000, "h"}, {60'000'000'000, "m"}, {1'000'000'000, "s"}, {1'000'000, "ms"}, {1'000, "us"}, {1, "ns"}}};
+  constexpr std::array<std::pair<std::int64_t, const char*>, 6> units{{{3'600'000'000'000, "h"},
+                                                                       {60'000'000'000, "m"},
+                                                                       {1'000'000'000, "s"},
+                                                                       {1'000'000, "ms"},
+                                                                       {1'000, "us"},
+                                                                       {1, "ns"}}};
   if (duration == duration.zero()) return "0";
   for (const auto& [unit, name] : units)
     if (duration.count() % unit == 0) return std::to_string(duration.count() / unit) + name;
@@ -955,8 +959,8 @@ enum class Next : int {
   // Nothing more now: BodyWaker::wake() will be called, or else the connection is cut after the pool's request_timeout.
   // In `event` alone.
   kWait = PRONG_BODY_WAIT,
-  kEnd = PRONG_BODY_END,    // that was all
-  kCut = PRONG_BODY_CUT     // it cannot go on: the connection is cut
+  kEnd = PRONG_BODY_END,  // that was all
+  kCut = PRONG_BODY_CUT   // it cannot go on: the connection is cut
 };
 
 namespace detail {
@@ -1276,7 +1280,8 @@ class Upload {
 // `thread` on several threads at once. An HTTP module has to have it.
 template <class Function>
 void on_request(Function&& function) {
-  detail::module_in_braces().on_request = detail::Kept<void(const Request&, Response&)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_request =
+      detail::Kept<void(const Request&, Response&)>::of(std::forward<Function>(function));
 }
 // Only in the braces; the last one counts. std::unique_ptr<Upload>(const Request& request): asked for each request that
 // has a body, who takes it piece by piece; nullptr: nobody, it is collected for on_request(). In `thread` on several
@@ -1461,7 +1466,8 @@ void on_open(Function&& function) {
 // live until the function returns.
 template <class Function>
 void on_data(Function&& function) {
-  detail::module_in_braces().on_data = detail::Kept<void(Connection&, std::string_view)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_data =
+      detail::Kept<void(Connection&, std::string_view)>::of(std::forward<Function>(function));
 }
 // `event`: void(Connection& connection): the client will send no more, but may still read. Without this function the
 // connection is closed then.
@@ -1484,7 +1490,8 @@ void on_close(Function&& function) {
 // then the connection is closed. In `thread` on several threads at once.
 template <class Function>
 void on_connection(Function&& function) {
-  detail::module_in_braces().on_connection = detail::Kept<void(BlockingConnection&)>::of(std::forward<Function>(function));
+  detail::module_in_braces().on_connection =
+      detail::Kept<void(BlockingConnection&)>::of(std::forward<Function>(function));
 }
 
 // ---- The callbacks of the C ABI -------------------------------------------------------------------------------------

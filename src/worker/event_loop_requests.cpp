@@ -95,8 +95,9 @@ void EventLoop::take_module_news(app::module::Runtime::News news) {
   settle(*connection);
 }
 
-// Each piece of an answer that is waited for has its own time, and so has each event of a stream. What the client has to
-// take goes on in the rounds that have begun, else one that takes nothing would stay for as long as there are pieces.
+// Each piece of an answer that is waited for has its own time, and so has each event of a stream. What the client has
+// to take goes on in the rounds that have begun, else one that takes nothing would stay for as long as there are
+// pieces.
 void EventLoop::begin_piece(Connection& connection) {
   if (connection.listed_as == Waiting::kHandling) connection.stop_waiting();
 }

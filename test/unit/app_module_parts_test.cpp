@@ -62,7 +62,8 @@ TEST_CASE("an empty list that a module never asks for is told", "[module]") {
   CHECK(options.unknown().front() == R"(a.toml:6:1: error: the module knows no option "none")");
 }
 
-TEST_CASE("a value where the module looks for a list is told, and so is a list where it looks for a value", "[module]") {
+TEST_CASE("a value where the module looks for a list is told, and so is a list where it looks for a value",
+          "[module]") {
   Settings settings = with_options();
   settings.lists.push_back({.name = "table", .is_table = true, .place = {"a.toml", 7, 1}});
   Options options(settings);
@@ -76,15 +77,16 @@ TEST_CASE("a value where the module looks for a list is told, and so is a list w
   CHECK(options.unknown().size() == 2);
 }
 
-TEST_CASE("of a start that has failed only those options are told that were meant for one that is missing", "[module]") {
+TEST_CASE("of a start that has failed only those options are told that were meant for one that is missing",
+          "[module]") {
   const Settings settings = with_options();
   Options options(settings);
   (void)options.find("limits.max");
   CHECK(options.misspelt().empty());
   (void)options.find("greetin");
-  CHECK(options.misspelt() ==
-        std::vector<std::string>{
-            R"(a.toml:3:9: error: the module knows no option "greeting"; did you mean "greetin"?)"});
+  CHECK(
+      options.misspelt() ==
+      std::vector<std::string>{R"(a.toml:3:9: error: the module knows no option "greeting"; did you mean "greetin"?)"});
 }
 
 TEST_CASE("what waits to be sent leaves in pieces of any size and in its order", "[module]") {

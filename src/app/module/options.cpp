@@ -46,7 +46,8 @@ void Options::refuse(std::string_view name, std::string_view why) {
 // An empty table is known by the names that it might have had. (Of an empty list nobody asks for entries.)
 bool Options::is_known_below(const std::string& name) const {
   const auto is_below = [&](const std::string& asked) {
-    return asked.starts_with(name) && asked.size() > name.size() && (asked[name.size()] == '.' || asked[name.size()] == '[');
+    return asked.starts_with(name) && asked.size() > name.size() &&
+           (asked[name.size()] == '.' || asked[name.size()] == '[');
   };
   return std::ranges::any_of(asked_, is_below) || std::ranges::any_of(lists_asked_, is_below);
 }

@@ -90,7 +90,8 @@ class Runtime {
   // `event`: descriptors and posted functions.
   void run_ready();
   // Elsewhere, when fd() is readable: whether an application thread is to call keep_house(), because something was
-  // posted or left over. Or else it is next_due() that has changed, which the I/O thread, whose call this is, waits for.
+  // posted or left over. Or else it is next_due() that has changed, which the I/O thread, whose call this is, waits
+  // for.
   [[nodiscard]] bool hear_posted();
   // Timers and posted functions, on an application thread. Does nothing while another one is at it.
   void keep_house(os::TimePoint now);

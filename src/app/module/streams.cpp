@@ -185,8 +185,7 @@ std::size_t send(prong_connection* connection, prong_text bytes) {
   }
   connection->outbox.append(rest);
   if (connection->reply == nullptr) wake(*connection);
-  if (const std::size_t waiting = connection->outbox.size();
-      waiting > connection->runtime->settings().most_output) {
+  if (const std::size_t waiting = connection->outbox.size(); waiting > connection->runtime->settings().most_output) {
     (void)connection->outbox.take();
     connection->runtime->complain_of_slow_client(connection->address, waiting);
     cut(connection);

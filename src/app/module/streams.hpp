@@ -15,7 +15,8 @@
 
 namespace prong::app::module {
 
-// What a connection has to send as soon as there is room. Leaves in pieces at its front, without moving the rest for each.
+// What a connection has to send as soon as there is room. Leaves in pieces at its front, without moving the rest for
+// each.
 class Outbox {
  public:
   [[nodiscard]] bool empty() const { return text_.size() == gone_; }

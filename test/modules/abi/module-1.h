@@ -259,8 +259,9 @@ typedef struct prong_api {
   bool (*log_enabled)(prong_worker* worker, prong_level level);
   /* The callback that runs on this thread has failed, and why: what it was to answer is answered with 500, even if it
    * has called respond() already, or the stream it was about is cut, and the log tells the first 1000 bytes of `what`
-   * and the request, or what else it was. In start(): the worker does not start. What has been deferred stays the module's, to be answered or
-   * dropped. The first text of a callback counts. On a thread of the module's own it does nothing. */
+   * and the request, or what else it was. In start(): the worker does not start. What has been deferred stays the
+   * module's, to be answered or dropped. The first text of a callback counts. On a thread of the module's own it does
+   * nothing. */
   void (*fail)(prong_worker* worker, prong_text what);
   /* Whether the worker has been told to end, or has come to its end: it finishes what it has, and takes nothing new.
    * Any thread. */
