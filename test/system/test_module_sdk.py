@@ -199,20 +199,25 @@ def test_the_templates_test_ends_its_prongd_whatever_ends_it(session, number, st
     """None: prongd is not ready in time."""
     tools = session.folder / "tools"
     tools.mkdir()
-    for name, text in {"prongd": f"echo $$ >{session.folder}/pid.new; mv {session.folder}/pid.new {session.folder}/pid\n"
-                                 "exec tail -f /dev/null",
+    # prongd runs nothing but itself: what it had begun when it is killed would stay behind.
+    for name, text in {"prongd": f"echo $$ >{session.folder}/pid\nexec tail -f /dev/null",
                        "sleep": "exit 0" if number is None else "exec /bin/sleep 0.01"}.items():
         (tools / name).write_text(f"#!/bin/sh\n{text}\n")
         (tools / name).chmod(0o755)
     folder = session.folder / "temporary"
     folder.mkdir()
     environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "PRONGD": "prongd", "TMPDIR": str(folder)}
+    def heed_signals():
+        # Who runs these tests may ignore some (nohup, a shell's &), and no shell can trap what was ignored before.
+        for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(ignored, signal.SIG_DFL)
+
+    told = session.folder / "pid"
     with subprocess.Popen([TOP / "conf/module-template/test/answers.sh", EXAMPLES / "hello.so"], env=environment,
                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                          # Who runs these tests may ignore it (nohup), and no shell can trap what was ignored before.
-                          preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)) as answers:
-        wait_until((session.folder / "pid").exists, "its prongd")
-        pid = int((session.folder / "pid").read_text())
+                          preexec_fn=heed_signals) as answers:
+        wait_until(lambda: told.exists() and told.read_text().endswith("\n"), "its prongd")
+        pid = int(told.read_text())
         if number is not None:
             answers.send_signal(number)
         assert answers.wait(LIMIT) == status
