@@ -27,13 +27,14 @@ struct BodyIntake {
 
   explicit BodyIntake(const Limits* limits_of_session) : limits(limits_of_session) {}
 
-  // Of the body when that many bytes more have come; it never gets better. A chunk is judged before its data comes,
-  // which may be never.
+  // Of the body when that many bytes more have come. A chunk is judged before its data comes, which may be never. The
+  // first verdict stands: with it the request is over, and what else is in the same buffer might as well come later.
   void judge(std::uint64_t more) {
+    if (failure || verdict != Verdict::kFine) return;
     const std::uint64_t most = limits->max_body.bytes;
     if (size > most || more > most - size)
       verdict = Verdict::kTooLarge;
-    else if (verdict == Verdict::kFine && !kept && sink == nullptr && size + more > limits->max_dropped_body.bytes)
+    else if (!kept && sink == nullptr && size + more > limits->max_dropped_body.bytes)
       verdict = Verdict::kTooLargeToDrop;
   }
 

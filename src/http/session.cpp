@@ -293,11 +293,7 @@ Answer Session::call_handler(const Request& request) {
 // Where the next request would begin is not known any more, or not wanted.
 void Session::refuse(const Cursor& cursor, std::uint16_t status) {
   lingering_ = true;
-  if (intake_) {
-    const std::optional<Error>& failure = intake_->failure;
-    if (failure) failure_ = failure->text();
-    intake_->sink.reset();  // the connection may linger, and nobody waits for more
-  }
+  if (intake_) intake_->sink.reset();  // the connection may linger, and nobody waits for more
   // Of a head that is not whole, only what the parser has found is known; a request line that is not whole is none.
   const RequestHead& head = parser_.head();
   const std::string_view bytes = text_of(cursor.request());
@@ -307,6 +303,7 @@ void Session::refuse(const Cursor& cursor, std::uint16_t status) {
                   .listener = context_.listener,
                   .connection = context_.connection};
   if (parser_.knows_version()) request.target = bytes.substr(head.target.offset, head.target.size);
+  if (intake_ && intake_->failure) failure_ = failure_text(request, intake_->failure->text());
   send(request, error_response(status), AfterAnswer::kClose);
 }
 

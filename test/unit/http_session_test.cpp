@@ -427,7 +427,7 @@ TEST_CASE("a client that waits for 100 (Continue) gets the answer and the end") 
 TEST_CASE("an exception of the handler is 500, told to the worker, and the connection goes on") {
   Fixture fixture;
   CHECK(fixture.only_answer("GET /throw HTTP/1.1\r\nHost: h\r\n\r\n").status == 500);
-  CHECK(fixture.session.take_failure() == "thrown");
+  CHECK(fixture.session.take_failure() == "thrown, in GET /throw");
   CHECK(fixture.session.take_failure().empty());
   CHECK(answers_in(fixture(kGet)).at(0).status == 200);
 }

@@ -190,7 +190,7 @@ TEST_CASE("an exception is 500 for the client and a text for the log") {
   Running threads(1, [](const Request&) -> Answer { throw std::runtime_error("thrown"); });
   Client client(threads);
   CHECK(test::answers_in(client.ask(kGet)).at(0).status == 500);
-  CHECK(client.failures == std::vector<std::string>{"thrown"});
+  CHECK(client.failures == std::vector<std::string>{"thrown, in GET /"});
 }
 
 TEST_CASE("a handler that would answer later is told that it cannot") {
@@ -277,7 +277,7 @@ TEST_CASE("a handler that throws after its answer has begun breaks the connectio
   while (client.failures.empty())
     for (const ApplicationThreads::News& news : threads.wait())
       if (!news.failure.empty()) client.failures.push_back(news.failure);
-  CHECK(client.failures == std::vector<std::string>{"thrown later"});
+  CHECK(client.failures == std::vector<std::string>{"thrown later, in GET /"});
 }
 
 TEST_CASE("a handler learns that nobody wants its early answer any more, and waits for nobody") {

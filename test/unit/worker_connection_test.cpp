@@ -327,7 +327,7 @@ TEST_CASE("a failure of the application is an answer to the client and a text fo
   Pair pair;
   CHECK(after(pair, "GET /throw HTTP/1.1\r\nHost: h\r\n\r\n") != Waiting::kNothing);
   CHECK_THAT(pair.receive(), Catch::StartsWith("HTTP/1.1 500 "));
-  CHECK(pair.connection->session().take_failure() == "thrown");
+  CHECK(pair.connection->session().take_failure() == "thrown, in GET /throw");
   CHECK(pair.connection->session().take_failure().empty());
 }
 
