@@ -303,7 +303,10 @@ void Session::refuse(const Cursor& cursor, std::uint16_t status) {
                   .listener = context_.listener,
                   .connection = context_.connection};
   if (parser_.knows_version()) request.target = bytes.substr(head.target.offset, head.target.size);
-  if (intake_ && intake_->failure) failure_ = failure_text(request, intake_->failure->text());
+  if (intake_) {
+    const std::optional<Error>& failure = intake_->failure;
+    if (failure) failure_ = failure_text(request, failure->text());
+  }
   send(request, error_response(status), AfterAnswer::kClose);
 }
 
