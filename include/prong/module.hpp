@@ -1,6 +1,5 @@
 // The SDK of prongd for modules: the C++ face of prong/module.h, which see for what holds everywhere (threads, memory,
-// versions). Header-only, C++17 or newer with exceptions and run-time
-// type information, links with nothing.
+// versions). Header-only, C++17 or newer with exceptions and run-time type information, links with nothing.
 //
 //   #include <prong/module.hpp>
 //

@@ -61,16 +61,27 @@ CLOSED_TOO_EARLY = """
 #include <unistd.h>
 static prong::Watch first;
 static prong::Watch second;
+static void refuses_change() {
+  try {
+    first.change(PRONG_WRITABLE);
+  } catch (const prong::Error&) {
+    return;
+  }
+  prong::error("the watch of a closed descriptor was changed");
+}
 PRONG_HTTP_MODULE(edge) {
   prong::on_request([](const prong::Request&, prong::Response& response) {
     const int descriptor = ::eventfd(0, EFD_CLOEXEC);
     first = prong::watch(descriptor, PRONG_READABLE, [](std::uint32_t) {});
     ::close(descriptor);
     const int again = ::eventfd(1, EFD_CLOEXEC);
+    prong::watch(again, PRONG_READABLE, [](std::uint32_t) {}) = {};
+    refuses_change();
     second = prong::watch(again, PRONG_READABLE, [](std::uint32_t) {
       prong::info("readable");
       second = {};
     });
+    refuses_change();
     first = {};
     response.text(200, again == descriptor ? "the same" : "another");
   });

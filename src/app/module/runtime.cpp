@@ -299,19 +299,23 @@ std::uint64_t Runtime::watch(int descriptor, std::uint32_t events, Ready ready, 
 
 bool Runtime::change_watch(std::uint64_t number, std::uint32_t events) {
   const auto found = watches_.find(number);
-  return found != watches_.end() && watched_.at(found->second.descriptor) == number &&
+  return found != watches_.end() && is_watching(number, found->second.descriptor) &&
          epoll_.modify(found->second.descriptor, to_epoll(events), number).has_value();
 }
 
 void Runtime::stop_watch(std::uint64_t number) {
   const auto found = watches_.find(number);
   if (found == watches_.end()) return;
-  const auto last = watched_.find(found->second.descriptor);
-  if (last != watched_.end() && last->second == number) {
+  if (is_watching(number, found->second.descriptor)) {
     epoll_.remove(found->second.descriptor);
-    watched_.erase(last);
+    watched_.erase(found->second.descriptor);
   }
   watches_.erase(found);
+}
+
+bool Runtime::is_watching(std::uint64_t number, int descriptor) const {
+  const auto last = watched_.find(descriptor);
+  return last != watched_.end() && last->second == number;
 }
 
 void Runtime::complain_of_slow_client(const os::SocketAddress& client, std::size_t waiting) {

@@ -160,6 +160,8 @@ class Runtime {
   void stop();
   template <class Function>
   void call_beside(std::string_view what, Function function);
+  // Whether that watch is the one that the descriptor is in the epoll set for.
+  [[nodiscard]] bool is_watching(std::uint64_t number, int descriptor) const;
   void run_posted(os::TimePoint end);
   // Whether there was one.
   bool run_timers(os::TimePoint now, os::TimePoint end);
